@@ -1,0 +1,632 @@
+//! The cache itself: a store, a table of flights in front of it, and the numbers.
+//!
+//! A hit reads the store and nothing else. Everything that changes the store for a key does so under the lock that
+//! the table of flights has for that key; see the invariants in [`crate::flight`]. What leaves the store is dropped
+//! after that lock, because a value's drop is foreign code.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use equivalent::Equivalent;
+
+use crate::builder::{Builder, Weigher};
+use crate::clock::{Clock, Nanos};
+use crate::flight::Flights;
+use crate::key::{Key, Value};
+use crate::mutation::MutationGuard;
+use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
+use crate::reaper::{self, Reclaim};
+use crate::stats::{Count, Counters, Stats};
+use crate::store::{Cleared, Entry, MokaStore, Store};
+
+/// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
+const RECLAIM_BATCH: usize = 64;
+
+/// A cache that never serves what an invalidation made stale. A cheap clone of one shared cache.
+///
+/// The promise: once an invalidation (or a mutation guard) has returned, no call that starts later gets a value whose
+/// load began before that, not even one that was loading at the time. Callers of one key share one load, and a hit
+/// waits for nothing.
+///
+/// # Example: load once, invalidate, load again
+/// ```
+/// use cache_core::Cache;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let users: Cache<u64, String> = Cache::builder().name("users").max_size(10_000).build();
+///
+/// let name = users.get_or_load(7, || async { "Ada".to_owned() }).await;
+/// assert_eq!(name, "Ada");
+/// assert_eq!(users.get(&7), Some("Ada".to_owned()));
+///
+/// assert!(users.invalidate(&7).await);
+/// assert_eq!(users.get(&7), None);
+/// # }
+/// ```
+pub struct Cache<K, V> {
+    shared: Arc<Shared<K, V>>,
+}
+
+pub(crate) struct Shared<K, V> {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) store: MokaStore<K, V>,
+    pub(crate) flights: Flights<K, Arc<Entry<V>>>,
+    pub(crate) counters: Counters,
+    clock: Clock,
+    hasher: foldhash::fast::RandomState,
+    ttl: Option<Duration>,
+    tti: Option<Duration>,
+    weigher: Option<Weigher<K, V>>,
+    keeps_nothing: bool,
+    /// What the store had evicted when the statistics were last reset.
+    evictions_before: AtomicU64,
+    /// Whether the reaper knows of this cache.
+    watched: AtomicBool,
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<K: Key, V: Value> Cache<K, V> {
+    /// Starts to set up a cache.
+    ///
+    /// # Example: a hundred entries
+    /// ```
+    /// let cache = cache_core::Cache::<String, u64>::builder().max_size(100).build();
+    /// # drop(cache);
+    /// ```
+    pub fn builder() -> Builder<K, V> {
+        Builder::new()
+    }
+
+    pub(crate) fn new(builder: Builder<K, V>) -> Self {
+        let keeps_nothing = builder.bound.keeps_nothing()
+            || builder.ttl == Some(Duration::ZERO)
+            || builder.tti == Some(Duration::ZERO);
+        Self {
+            shared: Arc::new(Shared {
+                store: MokaStore::new(builder.policy, builder.bound),
+                name: builder.name,
+                flights: Flights::new(),
+                counters: Counters::default(),
+                clock: builder.clock,
+                hasher: foldhash::fast::RandomState::default(),
+                ttl: builder.ttl,
+                tti: builder.tti,
+                weigher: builder.weigher,
+                keeps_nothing,
+                evictions_before: AtomicU64::new(0),
+                watched: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The value of a key, if it is there. Counts as a hit or a miss, and as a use of the entry.
+    ///
+    /// # Example: by anything equivalent to the key
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<String, u64>::builder().build();
+    /// cache.insert("seven".to_owned(), 7).await;
+    /// assert_eq!(cache.get("seven"), Some(7));
+    /// # }
+    /// ```
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let found = self.shared.find(self.shared.hash(key), key);
+        if found.is_none() {
+            self.shared.counters.one(Count::Misses);
+        }
+        found
+    }
+
+    /// The value of a key, if it is there, without being counted as a hit or a miss.
+    ///
+    /// # Example: a look from the side
+    /// ```
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// assert_eq!(cache.peek(&7), None);
+    /// assert_eq!(cache.stats().misses, 0);
+    /// ```
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let shared = &*self.shared;
+        let entry = shared.entry(shared.hash(key), key)?;
+        Some(entry.value.clone())
+    }
+
+    /// The value of a key: from the cache, from a load of that key that is under way, or by running `load`.
+    ///
+    /// # Cancellation
+    /// If the caller that runs `load` is dropped, `load` is dropped with it, and a caller that waits takes over with
+    /// its own.
+    ///
+    /// # Panics
+    /// If `load` panics, in the caller that runs it and no other. If `load` asks for its own key, directly or through
+    /// others: it would wait for itself for ever.
+    ///
+    /// # Example: one load for both
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// let (a, b) = futures::join!(
+    ///     cache.get_or_load(7, || async { 49 }),
+    ///     cache.get_or_load(7, || async { 49 }),
+    /// );
+    /// assert_eq!((a, b), (49, 49));
+    /// assert_eq!(cache.stats().loads, 1);
+    /// # }
+    /// ```
+    pub async fn get_or_load<F, Fut>(&self, key: K, load: F) -> V
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = V>,
+    {
+        self.find_or_load(key, Kind::<PLAIN>, load).await
+    }
+
+    /// The same for a load that may fail: only a success is kept, and a failure reaches all who waited for it.
+    ///
+    /// Because they all get a copy, the error has to be `Clone`. For one that is not, there is
+    /// [`try_get_or_load_unshared`](Self::try_get_or_load_unshared), or an [`Arc`] around it.
+    ///
+    /// # Errors
+    /// What `load` returned, here or in the caller that ran it.
+    ///
+    /// # Cancellation
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: an error is not kept
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// assert_eq!(cache.try_get_or_load(7, || async { Err("down") }).await, Err("down"));
+    /// assert_eq!(cache.try_get_or_load(7, || async { Ok::<_, &str>(49) }).await, Ok(49));
+    /// # }
+    /// ```
+    pub async fn try_get_or_load<E, F, Fut>(&self, key: K, load: F) -> Result<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        self.find_or_load(key, Kind::<SHARED>, load).await
+    }
+
+    /// The same for an error that cannot be copied: when the shared load fails, each caller that waited for it runs
+    /// its own, all at once, so that none waits in line behind another.
+    ///
+    /// # Errors
+    /// What the caller's own `load` returned.
+    ///
+    /// # Cancellation
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: an I/O error
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// let cache = cache_core::Cache::<&str, String>::builder().build();
+    /// let text = cache
+    ///     .try_get_or_load_unshared("greeting", || async { Ok::<_, std::io::Error>("hello".to_owned()) })
+    ///     .await?;
+    /// assert_eq!(text, "hello");
+    /// # Ok(()) }
+    /// ```
+    pub async fn try_get_or_load_unshared<E, F, Fut>(&self, key: K, load: F) -> Result<V, E>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        self.find_or_load(key, Kind::<ALONE>, load).await
+    }
+
+    /// Loads the key now and stores it, whatever the cache holds.
+    ///
+    /// Meanwhile hits get the former value, and who misses waits for this load. A load that was under way is
+    /// detached: it began before this call, so that it may know less, and it is not kept.
+    ///
+    /// # Cancellation
+    /// Dropped half way, it leaves the former value in place.
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: newer than what is there
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, &str>::builder().build();
+    /// cache.insert(7, "old").await;
+    /// assert_eq!(cache.refresh(7, || async { "new" }).await, "new");
+    /// assert_eq!(cache.get(&7), Some("new"));
+    /// # }
+    /// ```
+    pub async fn refresh<F, Fut>(&self, key: K, load: F) -> V
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = V>,
+    {
+        let hash = self.shared.hash(&key);
+        self.reload(hash, key, Kind::<PLAIN>, |_: &V| true, load).await
+    }
+
+    /// The same for a load that may fail; a failure leaves the former value in place.
+    ///
+    /// # Errors
+    /// What `load` returned.
+    ///
+    /// # Cancellation
+    /// As for [`refresh`](Self::refresh).
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: the former value stays
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, &str>::builder().build();
+    /// cache.insert(7, "old").await;
+    /// assert_eq!(cache.try_refresh(7, || async { Err("down") }).await, Err("down"));
+    /// assert_eq!(cache.get(&7), Some("old"));
+    /// # }
+    /// ```
+    pub async fn try_refresh<E, F, Fut>(&self, key: K, load: F) -> Result<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        let hash = self.shared.hash(&key);
+        self.reload(hash, key, Kind::<SHARED>, |_: &V| true, load).await
+    }
+
+    /// Stores a value. A load of the key that is under way is older and will not be kept.
+    ///
+    /// While a mutation of the key is under way nothing is stored: its end would have to evict it.
+    ///
+    /// # Example: known beforehand
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// cache.insert(7, 49).await;
+    /// assert_eq!(cache.get(&7), Some(49));
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn insert(&self, key: K, value: V) {
+        self.put(key, value, self.shared.ttl);
+    }
+
+    /// Stores a value that is gone after `ttl`, whatever the cache's own. Zero removes the key.
+    ///
+    /// # Example: a token with an end of its own
+    /// ```
+    /// use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let tokens = cache_core::Cache::<&str, &str>::builder().build();
+    /// tokens.insert_with_ttl("mail", "s3cr3t", Duration::from_secs(300)).await;
+    /// assert_eq!(tokens.get("mail"), Some("s3cr3t"));
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
+        if ttl.is_zero() {
+            self.invalidate_local(&key);
+        } else {
+            self.put(key, value, Some(ttl));
+        }
+    }
+
+    /// Evicts a key. `true` if there was an entry.
+    ///
+    /// Once this has returned, no call that starts later gets a value that began to load before it did.
+    ///
+    /// # Example: gone
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<String, u64>::builder().build();
+    /// cache.insert("seven".to_owned(), 7).await;
+    /// assert!(cache.invalidate("seven").await);
+    /// assert!(!cache.invalidate("seven").await);
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn invalidate<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.invalidate_local(key)
+    }
+
+    /// [`invalidate`](Self::invalidate) for this process alone, where nothing can be awaited.
+    ///
+    /// # Example: in a `Drop`
+    /// ```
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// assert!(!cache.invalidate_local(&7));
+    /// ```
+    pub fn invalidate_local<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.shared.evict(self.shared.hash(key), key)
+    }
+
+    /// Evicts everything, with the same force as [`invalidate`](Self::invalidate). Statistics go on.
+    ///
+    /// # Example: empty
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// cache.insert(7, 49).await;
+    /// cache.clear().await;
+    /// assert!(cache.is_empty());
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn clear(&self) {
+        let shared = &*self.shared;
+        let cleared = shared.flights.evict_all(|| shared.store.clear());
+        shared.counters.add(Count::Invalidations, cleared.count());
+    }
+
+    /// Begins a mutation of what one key stands for: evicts it now, keeps nothing for it until the guard ends, and
+    /// evicts again then.
+    ///
+    /// # Example: around a write
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # async fn write() {}
+    /// let cache = cache_core::Cache::<String, u64>::builder().build();
+    /// let guard = cache.begin_mutation("seven").await;
+    /// write().await;
+    /// guard.finish().await;
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn begin_mutation<Q>(&self, key: &Q) -> MutationGuard
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        MutationGuard::key(&self.shared, self.shared.hash(key), key.to_owned())
+    }
+
+    /// Begins a mutation of everything the cache holds.
+    ///
+    /// # Example: an import
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # async fn import() {}
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// let guard = cache.begin_mutation_all().await;
+    /// import().await;
+    /// guard.finish().await;
+    /// # }
+    /// ```
+    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    pub async fn begin_mutation_all(&self) -> MutationGuard {
+        MutationGuard::all(&self.shared)
+    }
+
+    /// How many entries there are, without those that have expired.
+    ///
+    /// # Example: one
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// cache.insert(7, 49).await;
+    /// assert_eq!(cache.len(), 1);
+    /// # }
+    /// ```
+    pub fn len(&self) -> usize {
+        self.shared.reclaim_all();
+        usize::try_from(self.shared.store.len()).unwrap_or(usize::MAX)
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Example: at first
+    /// ```
+    /// assert!(cache_core::Cache::<u64, u64>::builder().build().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What happened so far.
+    ///
+    /// # Example: a miss
+    /// ```
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// cache.get(&7);
+    /// assert_eq!(cache.stats().misses, 1);
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let len = self.len() as u64;
+        let mut stats = self.shared.counters.read(len);
+        let before = self.shared.evictions_before.load(Ordering::Relaxed);
+        stats.evictions = self.shared.store.evictions().saturating_sub(before);
+        stats
+    }
+
+    /// Starts to count from zero.
+    ///
+    /// # Example: a new day
+    /// ```
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// cache.get(&7);
+    /// cache.reset_stats();
+    /// assert_eq!(cache.stats().misses, 0);
+    /// ```
+    pub fn reset_stats(&self) {
+        self.shared.counters.reset();
+        let evictions = self.shared.store.evictions();
+        self.shared.evictions_before.store(evictions, Ordering::Relaxed);
+    }
+
+    /// The name it was given.
+    ///
+    /// # Example: the default
+    /// ```
+    /// assert_eq!(cache_core::Cache::<u64, u64>::builder().build().name(), "unnamed");
+    /// ```
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<K, V>> {
+        &self.shared
+    }
+
+    fn put(&self, key: K, value: V, ttl: Option<Duration>) {
+        let shared = &self.shared;
+        let hash = shared.hash(&key);
+        let entry = shared.entry_for(&key, value, ttl);
+        // A clone for the store, because the table needs the key as well.
+        let write = || shared.keep(hash, key.clone(), entry);
+        let replaced = shared.flights.put(hash, &key, write);
+        drop(replaced);
+        shared.reclaim_some();
+    }
+}
+
+impl<K: Key, V: Value> Shared<K, V> {
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// The entry of a key, uncounted.
+    pub(crate) fn entry<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<V>>> {
+        self.store.get(hash, key, || self.now())
+    }
+
+    /// The value of a key, counted if it is a hit.
+    pub(crate) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        let entry = self.entry(hash, key)?;
+        self.counters.one(Count::Hits);
+        Some(entry.value.clone())
+    }
+
+    /// A value made ready to be stored. Asks the weigher, so not under a lock.
+    pub(crate) fn entry_for(&self, key: &K, value: V, ttl: Option<Duration>) -> Arc<Entry<V>> {
+        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(key, &value));
+        Arc::new(Entry::new(value, weight, self.now(), ttl, self.tti))
+    }
+
+    /// The same with the cache's own time to live.
+    pub(crate) fn loaded(&self, key: &K, value: V) -> Arc<Entry<V>> {
+        self.entry_for(key, value, self.ttl)
+    }
+
+    /// Stores an entry. Only under the lock of its key; the caller drops what comes back after it.
+    pub(crate) fn keep(self: &Arc<Self>, hash: u64, key: K, entry: Arc<Entry<V>>) -> Option<Arc<Entry<V>>> {
+        if self.keeps_nothing {
+            return None;
+        }
+        let mortal = entry.is_mortal();
+        let replaced = self.store.insert(hash, key, entry);
+        self.counters.one(Count::Insertions);
+        if let Some(replaced) = &replaced {
+            if replaced.is_mortal() && replaced.is_expired(self.now()) {
+                self.counters.one(Count::Expirations);
+            }
+        }
+        if mortal && self.clock.runs() {
+            if !self.watched.swap(true, Ordering::Relaxed) {
+                let this = Arc::downgrade(self);
+                reaper::watch(this);
+            }
+            reaper::nudge();
+        }
+        replaced
+    }
+
+    pub(crate) fn evict<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
+        let gone = self.flights.evict(hash, key, || self.store.remove(hash, key));
+        self.count_invalidated(gone.as_ref())
+    }
+
+    pub(crate) fn fence(&self, hash: u64, key: &K) {
+        let gone = self.flights.fence(hash, key, || self.store.remove(hash, key));
+        self.count_invalidated(gone.as_ref());
+    }
+
+    pub(crate) fn unfence(&self, hash: u64, key: &K) {
+        let gone = self.flights.unfence(hash, key, || self.store.remove(hash, key));
+        self.count_invalidated(gone.as_ref());
+    }
+
+    pub(crate) fn fence_all(&self) {
+        let cleared = self.flights.fence_all(|| self.store.clear());
+        self.counters.add(Count::Invalidations, cleared.count());
+    }
+
+    pub(crate) fn unfence_all(&self) {
+        let cleared = self.flights.unfence_all(|| self.store.clear());
+        self.counters.add(Count::Invalidations, cleared.count());
+    }
+
+    /// Whether there was an entry anybody could have got.
+    fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
+        let Some(gone) = gone else { return false };
+        let expired = gone.is_mortal() && gone.is_expired(self.now());
+        self.counters.one(if expired { Count::Expirations } else { Count::Invalidations });
+        !expired
+    }
+
+    /// Drops a few expired entries. `false` when none is left.
+    pub(crate) fn reclaim_some(&self) -> bool {
+        if self.store.next_deadline().is_none_or(|next| next > self.now()) {
+            return false;
+        }
+        let now = self.now();
+        let due = self.store.due(now, RECLAIM_BATCH);
+        for due in &due {
+            let gone = self.flights.guarded(due.hash(), || self.store.remove_expired(due, now));
+            self.counters.add(Count::Expirations, u64::from(gone.is_some()));
+        }
+        due.len() == RECLAIM_BATCH
+    }
+
+    fn reclaim_all(&self) {
+        while self.reclaim_some() {}
+    }
+}
+
+impl<K: Key, V: Value> Reclaim for Shared<K, V> {
+    fn reclaim(&self) -> bool {
+        self.reclaim_all();
+        self.store.next_deadline().is_some()
+    }
+}
+
+impl<K, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("name", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,420 @@
+//! The table of flights: which loads are under way, and which of them may still be kept.
+//!
+//! A *flight* is one load of one key, shared by everybody who asks for that key while it runs. The table is what
+//! makes an invalidation stick: it decides, under the same lock, who joins a load, whether a finished load is
+//! stored, and what an invalidation detaches.
+//!
+//! # Invariants
+//!
+//! The table is sharded by the hash of the key. The mutex of a shard is held for a few steps, never across an
+//! await. For a key `k` of shard `s`:
+//!
+//! 1. A load of `k` that may be kept is registered in `s` *before* it starts ([`Flights::enter`], [`Flights::supersede`]).
+//! 2. The store changes for `k` only under the lock of `s`: a landing stores, an eviction removes. (A store may
+//!    drop entries on its own, to keep its bounds; it never brings one back.)
+//! 3. A load is stored only if, under the lock, its flight is still the one registered for `k` and neither `k` nor
+//!    `s` is fenced ([`Flights::land`]).
+//! 4. An eviction unregisters the flight of `k` and removes the entry under one holding of the lock
+//!    ([`Flights::evict`]). Whoever joined that flight keeps waiting for it; nobody new can find it.
+//! 5. A fence is an eviction at its start and at its end, and between them rule 3 keeps nothing.
+//! 6. What covers all keys holds the locks of all shards at once, taken in index order.
+//! 7. A slot exists only while it has a flight or a fence.
+//!
+//! Why this is enough: let an invalidation of `k` return. A call that starts afterwards reads the store, whose
+//! entry, if any, was stored after the removal (2, 4); that load was still registered when it landed (3), so it
+//! was registered after the invalidation had unregistered its predecessor (4), and it started after that (1).
+//! If the call finds nothing it joins a flight, which by the same argument began after the invalidation.
+//! No clock takes part: only the order in which the lock was held.
+//!
+//! # Lock order
+//!
+//! shard (in index order, if several) → store's own locks. The state of a flight has a lock of its own, which is
+//! never held together with any other.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use equivalent::Equivalent;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as TableEntry;
+use slab::Slab;
+
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// Shards of a table: enough that unrelated misses seldom meet, few enough to be locked all at once.
+const SHARDS: usize = 16;
+
+/// An error, shared by everybody who waited for the load that failed.
+pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
+
+/// Names a flight, for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FlightId(u64);
+
+impl FlightId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Only uniqueness matters, so no ordering does.
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// How a flight came to its end.
+#[derive(Clone)]
+pub(crate) enum Ending<T> {
+    /// The load succeeded.
+    Loaded(T),
+    /// The load failed with an error that everybody can have a copy of.
+    Failed(SharedError),
+    /// The load failed with an error that only its own caller can have.
+    FailedAlone,
+    /// The load panicked; its own caller is unwinding.
+    Panicked,
+    /// The caller that ran the load was dropped before the load was done.
+    Abandoned,
+}
+
+/// One load, and those who wait for it.
+pub(crate) struct Flight<T> {
+    id: FlightId,
+    state: Mutex<Progress<T>>,
+}
+
+struct Progress<T> {
+    ending: Option<Ending<T>>,
+    waiting: Slab<Waker>,
+}
+
+impl<T> Flight<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            id: FlightId::next(),
+            state: Mutex::new(Progress {
+                ending: None,
+                waiting: Slab::new(),
+            }),
+        })
+    }
+
+    pub(crate) fn id(&self) -> FlightId {
+        self.id
+    }
+
+    /// Publishes how the load ended, once, and wakes everybody who waits.
+    fn publish(&self, ending: Ending<T>) {
+        let waiting = {
+            let mut state = lock(&self.state);
+            state.ending = Some(ending);
+            std::mem::take(&mut state.waiting)
+        };
+        // Outside the lock: a waker is foreign code.
+        for (_, waker) in waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// Waits for a flight to end.
+pub(crate) struct Waiter<T> {
+    flight: Arc<Flight<T>>,
+    place: Option<usize>,
+}
+
+impl<T> Waiter<T> {
+    pub(crate) fn id(&self) -> FlightId {
+        self.flight.id
+    }
+}
+
+impl<T: Clone> Future for Waiter<T> {
+    type Output = Ending<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending<T>> {
+        let this = &mut *self;
+        let mut state = lock(&this.flight.state);
+        if let Some(ending) = &state.ending {
+            this.place = None;
+            return Poll::Ready(ending.clone());
+        }
+        match this.place {
+            Some(place) => state.waiting[place].clone_from(cx.waker()),
+            None => this.place = Some(state.waiting.insert(cx.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Waiter<T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = {
+                let mut state = lock(&self.flight.state);
+                // After the end the slab is empty, whatever place was kept here.
+                state.waiting.try_remove(place)
+            };
+            drop(waker);
+        }
+    }
+}
+
+/// What a miss finds under the lock.
+pub(crate) enum Entered<T> {
+    /// A value after all: it was stored since the caller looked.
+    Present(T),
+    /// A load that is under way.
+    Joined(Waiter<T>),
+    /// Nothing: the caller has to load, under this flight.
+    Leading(Arc<Flight<T>>),
+}
+
+/// The flights and fences of one cache.
+pub(crate) struct Flights<K, T> {
+    shards: Box<[Mutex<Shard<K, T>>]>,
+}
+
+struct Shard<K, T> {
+    slots: HashTable<Slot<K, T>>,
+    /// Mutations of the whole cache that are under way.
+    fences: usize,
+}
+
+struct Slot<K, T> {
+    hash: u64,
+    key: K,
+    flight: Option<Arc<Flight<T>>>,
+    /// Mutations of this key that are under way.
+    fences: usize,
+}
+
+impl<K, T> Slot<K, T> {
+    fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.fences == 0
+    }
+}
+
+impl<K, T> Shard<K, T> {
+    fn find<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<&mut Slot<K, T>> {
+        self.slots
+            .find_mut(hash, |slot| slot.hash == hash && key.equivalent(&slot.key))
+    }
+
+    /// The slot of a key, made if there is none.
+    fn slot(&mut self, hash: u64, key: &K) -> &mut Slot<K, T>
+    where
+        K: Eq + Clone,
+    {
+        let entry = self.slots.entry(
+            hash,
+            |slot| slot.hash == hash && slot.key == *key,
+            |slot| slot.hash,
+        );
+        match entry {
+            TableEntry::Occupied(found) => found.into_mut(),
+            TableEntry::Vacant(vacant) => vacant
+                .insert(Slot {
+                    hash,
+                    key: key.clone(),
+                    flight: None,
+                    fences: 0,
+                })
+                .into_mut(),
+        }
+    }
+
+    /// Removes the slot of a key if nothing needs it any more.
+    fn tidy<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) {
+        if let Ok(found) = self.slots.find_entry(hash, |slot| {
+            slot.hash == hash && slot.is_idle() && key.equivalent(&slot.key)
+        }) {
+            found.remove();
+        }
+        // A burst of misses must not leave its table behind.
+        if self.slots.is_empty() && self.slots.capacity() > 64 {
+            self.slots = HashTable::new();
+        }
+    }
+
+    fn detach_all(&mut self) {
+        self.slots.retain(|slot| {
+            slot.flight = None;
+            slot.fences > 0
+        });
+    }
+}
+
+impl<K, T> Flights<K, T> {
+    pub(crate) fn new() -> Self {
+        let shard = || {
+            Mutex::new(Shard {
+                slots: HashTable::new(),
+                fences: 0,
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+        }
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<K, T>> {
+        // The high bits, because the table inside the shard uses the low ones.
+        let index = (hash >> 56) as usize % SHARDS;
+        lock(&self.shards[index])
+    }
+
+    fn all(&self) -> Vec<MutexGuard<'_, Shard<K, T>>> {
+        self.shards.iter().map(|shard| lock(shard)).collect()
+    }
+
+    /// Runs `f` under the lock that guards the store's entry of this key.
+    pub(crate) fn guarded<R>(&self, hash: u64, f: impl FnOnce() -> R) -> R {
+        let _shard = self.shard(hash);
+        f()
+    }
+
+    /// Takes away what must go for the key, under the lock: its flight, and by `remove` its entry.
+    pub(crate) fn evict<Q, R>(&self, hash: u64, key: &Q, remove: impl FnOnce() -> R) -> R
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let mut shard = self.shard(hash);
+        if let Some(slot) = shard.find(hash, key) {
+            slot.flight = None;
+            shard.tidy(hash, key);
+        }
+        remove()
+    }
+
+    /// The same for every key at once.
+    pub(crate) fn evict_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut shards = self.all();
+        for shard in &mut shards {
+            shard.detach_all();
+        }
+        clear()
+    }
+
+    /// Loads that are under way and registered, and fences that stand. For tests of what is left behind.
+    #[cfg(test)]
+    pub(crate) fn occupancy(&self) -> usize {
+        self.all().iter().map(|shard| shard.slots.len() + shard.fences).sum()
+    }
+}
+
+impl<K: Eq + Clone, T> Flights<K, T> {
+    /// A miss: looks once more, then joins the load of the key or registers a new one.
+    ///
+    /// `recheck` reads the store. It runs under the lock, because between the caller's first look and this one a
+    /// load may have landed; without it that caller would load again.
+    pub(crate) fn enter(&self, hash: u64, key: &K, recheck: impl FnOnce() -> Option<T>) -> Entered<T> {
+        let mut shard = self.shard(hash);
+        if let Some(present) = recheck() {
+            return Entered::Present(present);
+        }
+        let slot = shard.slot(hash, key);
+        if let Some(flight) = &slot.flight {
+            return Entered::Joined(Waiter {
+                flight: Arc::clone(flight),
+                place: None,
+            });
+        }
+        let flight = Flight::new();
+        slot.flight = Some(Arc::clone(&flight));
+        Entered::Leading(flight)
+    }
+
+    /// A reload: registers a new load in the place of whichever is under way, which will not be kept.
+    pub(crate) fn supersede(&self, hash: u64, key: &K) -> Arc<Flight<T>> {
+        let flight = Flight::new();
+        let mut shard = self.shard(hash);
+        shard.slot(hash, key).flight = Some(Arc::clone(&flight));
+        flight
+    }
+
+    /// The end of a load. Stores it by `keep` if it may still be kept, then tells everybody who waits.
+    pub(crate) fn land<R>(
+        &self,
+        hash: u64,
+        key: &K,
+        flight: &Arc<Flight<T>>,
+        ending: Ending<T>,
+        keep: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let kept = {
+            let mut shard = self.shard(hash);
+            let fenced = shard.fences > 0;
+            match shard.find(hash, key) {
+                Some(slot) if slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)) => {
+                    let fenced = fenced || slot.fences > 0;
+                    slot.flight = None;
+                    shard.tidy(hash, key);
+                    // Not `bool::then`, which would drop an unused `keep` here, under the lock.
+                    if !fenced && matches!(ending, Ending::Loaded(_)) {
+                        Some(keep())
+                    } else {
+                        None
+                    }
+                }
+                _ => None,
+            }
+        };
+        flight.publish(ending);
+        kept
+    }
+
+    /// A value from the caller: what is loading is older and will not be kept. `None` while the key is fenced.
+    pub(crate) fn put<R>(&self, hash: u64, key: &K, write: impl FnOnce() -> R) -> Option<R> {
+        let mut shard = self.shard(hash);
+        let mut fenced = shard.fences > 0;
+        if let Some(slot) = shard.find(hash, key) {
+            fenced |= slot.fences > 0;
+            slot.flight = None;
+            shard.tidy(hash, key);
+        }
+        // Not `bool::then`, which would drop an unused `write` here, under the lock.
+        if fenced { None } else { Some(write()) }
+    }
+
+    /// The start of a mutation of one key.
+    pub(crate) fn fence<R>(&self, hash: u64, key: &K, remove: impl FnOnce() -> R) -> R {
+        let mut shard = self.shard(hash);
+        let slot = shard.slot(hash, key);
+        slot.flight = None;
+        slot.fences += 1;
+        remove()
+    }
+
+    /// Its end.
+    pub(crate) fn unfence<R>(&self, hash: u64, key: &K, remove: impl FnOnce() -> R) -> R {
+        let mut shard = self.shard(hash);
+        if let Some(slot) = shard.find(hash, key) {
+            slot.flight = None;
+            slot.fences -= 1;
+            shard.tidy(hash, key);
+        }
+        remove()
+    }
+
+    /// The start of a mutation of every key.
+    pub(crate) fn fence_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut shards = self.all();
+        for shard in &mut shards {
+            shard.detach_all();
+            shard.fences += 1;
+        }
+        clear()
+    }
+
+    /// Its end.
+    pub(crate) fn unfence_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut shards = self.all();
+        for shard in &mut shards {
+            shard.detach_all();
+            shard.fences -= 1;
+        }
+        clear()
+    }
+}

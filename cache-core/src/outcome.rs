@@ -1,0 +1,199 @@
+//! What a load returns, and which part of it is kept: of a `Result` the success, of anything else all of it.
+//!
+//! Whether a return type is a `Result`, behind however many aliases, and whether its error can be copied to
+//! everybody who waited, is a question to the type and not to its spelling. The answer is a number, so that it can
+//! be asked in a constant and then name the kept type in a signature.
+
+use std::marker::PhantomData;
+
+use crate::flight::SharedError;
+use crate::key::Value;
+
+/// All of it is kept.
+pub(crate) const PLAIN: u8 = 0;
+/// A `Result` whose error is `Clone + Send + Sync + 'static`, so that one failure serves all who waited.
+pub(crate) const SHARED: u8 = 1;
+/// A `Result` whose error cannot be copied: who waited has to load for himself.
+pub(crate) const ALONE: u8 = 2;
+/// Something that cannot be kept at all. The macro has said so already; this lets the rest compile.
+pub(crate) const UNFIT: u8 = 3;
+
+/// How to take what a load returned apart and to make it again from what was kept.
+pub trait Outcome<const KIND: u8>: Sized {
+    /// What is kept.
+    type Value: Value;
+
+    /// The return value of a hit.
+    fn hit(value: Self::Value) -> Self;
+
+    /// What may be kept of this one, if it is a success.
+    fn success(&self) -> Option<&Self::Value>;
+
+    /// The error of this one for those who waited, if they can have it.
+    fn failure(&self) -> Option<SharedError> {
+        None
+    }
+
+    /// The return value of one who waited for a failure.
+    fn from_failure(_error: &SharedError) -> Option<Self> {
+        None
+    }
+}
+
+impl<V: Value> Outcome<PLAIN> for V {
+    type Value = V;
+
+    fn hit(value: V) -> V {
+        value
+    }
+
+    fn success(&self) -> Option<&V> {
+        Some(self)
+    }
+}
+
+impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<SHARED> for Result<V, E> {
+    type Value = V;
+
+    fn hit(value: V) -> Self {
+        Ok(value)
+    }
+
+    fn success(&self) -> Option<&V> {
+        self.as_ref().ok()
+    }
+
+    fn failure(&self) -> Option<SharedError> {
+        let error = self.as_ref().err()?.clone();
+        Some(std::sync::Arc::new(error))
+    }
+
+    fn from_failure(error: &SharedError) -> Option<Self> {
+        error.downcast_ref::<E>().cloned().map(Err)
+    }
+}
+
+impl<V: Value, E> Outcome<ALONE> for Result<V, E> {
+    type Value = V;
+
+    fn hit(value: V) -> Self {
+        Ok(value)
+    }
+
+    fn success(&self) -> Option<&V> {
+        self.as_ref().ok()
+    }
+}
+
+/// Stands where a type is that cannot be kept or keyed by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unfit {}
+
+impl<R> Outcome<UNFIT> for R {
+    type Value = Unfit;
+
+    fn hit(value: Unfit) -> R {
+        match value {}
+    }
+
+    fn success(&self) -> Option<&Unfit> {
+        None
+    }
+}
+
+/// Asks a return type, in a constant: an inherent constant is preferred to the trait's wherever its bounds hold.
+#[derive(Debug)]
+pub struct Ask<R>(PhantomData<R>);
+
+/// The answers of [`Ask`] for types of which nothing better is known.
+pub trait Otherwise {
+    /// It is not a `Result`.
+    const IS_RESULT: bool = false;
+    /// It is not a `Result` with a success that can be kept.
+    const KEEPS_SUCCESS: bool = false;
+    /// It is not a `Result` with an error that can be copied.
+    const SHARES_ERROR: bool = false;
+    /// It cannot be kept as a whole.
+    const KEEPS_ALL: bool = false;
+}
+
+impl<R> Otherwise for Ask<R> {}
+
+impl<V, E> Ask<Result<V, E>> {
+    /// It is a `Result`.
+    pub const IS_RESULT: bool = true;
+}
+
+impl<V: Value, E> Ask<Result<V, E>> {
+    /// Its success can be kept.
+    pub const KEEPS_SUCCESS: bool = true;
+}
+
+impl<V, E: Clone + Send + Sync + 'static> Ask<Result<V, E>> {
+    /// Its error can be copied.
+    pub const SHARES_ERROR: bool = true;
+}
+
+impl<V: Value> Ask<V> {
+    /// It can be kept as a whole.
+    pub const KEEPS_ALL: bool = true;
+}
+
+/// The answers as one number.
+pub const fn kind(is_result: bool, keeps_success: bool, shares_error: bool, keeps_all: bool) -> u8 {
+    match (is_result, keeps_success, shares_error, keeps_all) {
+        (true, true, true, _) => SHARED,
+        (true, true, false, _) => ALONE,
+        (false, _, _, true) => PLAIN,
+        _ => UNFIT,
+    }
+}
+
+/// The number as a value, for calls that infer it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind<const KIND: u8>;
+
+/// Asks the same of a type that may have generic parameters, which a constant may not, by autoref specialisation:
+/// called on `&&&KindProbe`, the traits below are tried in their order.
+#[derive(Debug)]
+pub struct KindProbe<R>(pub PhantomData<R>);
+
+/// [`SHARED`].
+pub trait SharedKind {
+    /// As a value.
+    fn kind(&self) -> Kind<SHARED> {
+        Kind
+    }
+}
+
+impl<V: Value, E: Clone + Send + Sync + 'static> SharedKind for &&&KindProbe<Result<V, E>> {}
+
+/// [`ALONE`].
+pub trait AloneKind {
+    /// As a value.
+    fn kind(&self) -> Kind<ALONE> {
+        Kind
+    }
+}
+
+impl<V: Value, E> AloneKind for &&KindProbe<Result<V, E>> {}
+
+/// [`PLAIN`].
+pub trait PlainKind {
+    /// As a value.
+    fn kind(&self) -> Kind<PLAIN> {
+        Kind
+    }
+}
+
+impl<V: Value> PlainKind for &KindProbe<V> {}
+
+/// [`UNFIT`].
+pub trait UnfitKind {
+    /// As a value.
+    fn kind(&self) -> Kind<UNFIT> {
+        Kind
+    }
+}
+
+impl<R> UnfitKind for KindProbe<R> {}

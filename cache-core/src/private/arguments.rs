@@ -1,0 +1,131 @@
+//! From the arguments of a mutation to those of a cached function: by name, by position, by reference.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Something that can stand where a reference to `Q` is asked for: itself, a reference to it, or what owns it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not serve as the key argument of type `{Q}`",
+    label = "the cached function is keyed by `{Q}` here",
+    note = "write the key out: `invalidates(function(expr, ..))`, or `invalidates(function, key_fn = |..| ..)`"
+)]
+pub trait Lend<Q: ?Sized> {
+    /// The reference.
+    fn lend(&self) -> &Q;
+}
+
+impl<Q: ?Sized> Lend<Q> for Q {
+    fn lend(&self) -> &Q {
+        self
+    }
+}
+
+impl<Q: ?Sized> Lend<Q> for &Q {
+    fn lend(&self) -> &Q {
+        self
+    }
+}
+
+impl<Q: ?Sized> Lend<Q> for &&Q {
+    fn lend(&self) -> &Q {
+        self
+    }
+}
+
+impl<Q: ?Sized> Lend<Q> for &mut Q {
+    fn lend(&self) -> &Q {
+        self
+    }
+}
+
+macro_rules! owner {
+    ([$($t:ident)?] $owner:ty => $lent:ty) => {
+        impl$(<$t>)? Lend<$lent> for $owner {
+            fn lend(&self) -> &$lent {
+                self
+            }
+        }
+
+        impl$(<$t>)? Lend<$lent> for &$owner {
+            fn lend(&self) -> &$lent {
+                self
+            }
+        }
+    };
+}
+
+owner!([] String => str);
+owner!([] Box<str> => str);
+owner!([] Arc<str> => str);
+owner!([] Cow<'_, str> => str);
+owner!([] PathBuf => Path);
+owner!([T] Vec<T> => [T]);
+owner!([T] Arc<[T]> => [T]);
+
+/// The arguments of a mutation, asked for by the hash of their name. Implemented by each expansion for a type of its
+/// own.
+pub trait Argument<const NAME: u64, const COVERED: bool, Q: ?Sized> {
+    /// The one of that name.
+    fn argument(&self) -> &Q;
+}
+
+/// Names of arguments.
+pub type NameList = &'static [&'static str];
+
+/// The hash of a name (FNV-1a), to tell arguments apart in types.
+pub const fn name_hash(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+/// Whether a mutation has all arguments that a cached function is keyed by.
+///
+/// # Panics
+/// At compile time, with the message that belongs to the first one that is missing.
+pub const fn covered(needed: NameList, given: NameList, messages: NameList) -> bool {
+    let mut at = 0;
+    while at < needed.len() {
+        let mut place = 0;
+        while place < given.len() && name_hash(given[place]) != name_hash(needed[at]) {
+            place += 1;
+        }
+        assert!(place < given.len(), "{}", messages[at]);
+        at += 1;
+    }
+    true
+}
+
+macro_rules! key_fn {
+    ($name:ident: $($argument:ident $type:ident),*) => {
+        /// Calls a `key_fn` with references to that many arguments. The bound is what types a closure's parameters.
+        #[allow(clippy::too_many_arguments, reason = "as many as the mutation has")]
+        pub fn $name<'a, $($type: ?Sized,)* R>(key_fn: impl FnOnce($(&'a $type),*) -> R, $($argument: &'a $type),*) -> R {
+            key_fn($($argument),*)
+        }
+    };
+}
+
+key_fn!(key_fn_1: a A);
+key_fn!(key_fn_2: a A, b B);
+key_fn!(key_fn_3: a A, b B, c C);
+key_fn!(key_fn_4: a A, b B, c C, d D);
+key_fn!(key_fn_5: a A, b B, c C, d D, e E);
+key_fn!(key_fn_6: a A, b B, c C, d D, e E, f F);
+key_fn!(key_fn_7: a A, b B, c C, d D, e E, f F, g G);
+key_fn!(key_fn_8: a A, b B, c C, d D, e E, f F, g G, h H);
+key_fn!(key_fn_9: a A, b B, c C, d D, e E, f F, g G, h H, i I);
+key_fn!(key_fn_10: a A, b B, c C, d D, e E, f F, g G, h H, i I, j J);
+key_fn!(key_fn_11: a A, b B, c C, d D, e E, f F, g G, h H, i I, j J, k K);
+key_fn!(key_fn_12: a A, b B, c C, d D, e E, f F, g G, h H, i I, j J, k K, l L);
+
+/// Calls a `key_fn` of a mutation without arguments.
+pub fn key_fn_0<R>(key_fn: impl FnOnce() -> R) -> R {
+    key_fn()
+}

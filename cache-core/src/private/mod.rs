@@ -1,0 +1,180 @@
+//! What the attributes expand to calls of. Not for anybody else: it changes with the macros, which are pinned.
+//!
+//! An expansion is thin: it names the types, and everything it does is here, written once.
+
+mod arguments;
+mod parts;
+mod slot;
+
+use std::any::Any;
+use std::future::Future;
+
+pub use self::arguments::*;
+pub use self::parts::*;
+pub use self::slot::Slot;
+use crate::cache::Cache;
+use crate::key::Value;
+use crate::mutation::MutationGuard;
+pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
+
+/// What is kept of a return type.
+pub type Kept<R, const KIND: u8> = <R as Outcome<KIND>>::Value;
+
+/// A return type that can be cached. The one place that complains if it cannot.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "what is kept of it has to be `Clone + Send + Sync + 'static`",
+    note = "derive `Clone`, or return it behind an `Arc`"
+)]
+pub trait Cacheable<const KIND: u8> {
+    /// Named by the expansion, so that the bound is asked for.
+    const OK: () = ();
+}
+
+impl<R> Cacheable<{ crate::outcome::PLAIN }> for R {}
+impl<R> Cacheable<{ crate::outcome::SHARED }> for R {}
+impl<R> Cacheable<{ crate::outcome::ALONE }> for R {}
+
+/// A lookup that found nothing: what it has to go on with.
+#[derive(Debug)]
+pub struct Miss<K> {
+    hash: u64,
+    key: K,
+}
+
+/// The first look. A hit takes no lock, allocates nothing and waits for nothing.
+pub fn find<const KIND: u8, L, V, R>(_kind: Kind<KIND>, cache: &Cache<L::Key, V>, lookup: &L) -> Result<R, Miss<L::Key>>
+where
+    L: Lookup,
+    V: Value,
+    R: Outcome<KIND, Value = V>,
+{
+    let hash = cache.shared().hash(lookup);
+    match cache.shared().find(hash, lookup) {
+        Some(value) => Ok(R::hit(value)),
+        None => Err(Miss {
+            hash,
+            key: lookup.key(),
+        }),
+    }
+}
+
+/// What a lookup would have to go on with, for one who does not look.
+pub fn miss<L: Lookup, V: Value>(cache: &Cache<L::Key, V>, lookup: &L) -> Miss<L::Key> {
+    Miss {
+        hash: cache.shared().hash(lookup),
+        key: lookup.key(),
+    }
+}
+
+/// A miss that has forgotten the type of its key.
+#[derive(Debug)]
+pub struct ErasedMiss {
+    hash: u64,
+    key: Box<dyn Any + Send + Sync>,
+}
+
+/// Forgets the type of the key, and with it the borrow that a type without a name carries.
+pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
+    ErasedMiss {
+        hash: miss.hash,
+        key: Box::new(miss.key),
+    }
+}
+
+/// Remembers it.
+///
+/// # Panics
+/// If it was another type, which no expansion does.
+pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
+    match miss.key.downcast::<K>() {
+        Ok(key) => Miss { hash: miss.hash, key: *key },
+        Err(_) => unreachable!("the key of another function"),
+    }
+}
+
+/// What follows on a miss.
+pub async fn load<const KIND: u8, K, V, R, F, Fut>(
+    kind: Kind<KIND>,
+    cache: &Cache<K, V>,
+    miss: Miss<K>,
+    keep_if: impl FnOnce(&V) -> bool,
+    load: F,
+) -> R
+where
+    K: crate::Key,
+    V: Value,
+    R: Outcome<KIND, Value = V>,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = R>,
+{
+    cache.load(miss.hash, miss.key, kind, keep_if, load).await
+}
+
+/// The handle's `refresh`.
+pub async fn refresh<const KIND: u8, K, V, R, F, Fut>(
+    kind: Kind<KIND>,
+    cache: &Cache<K, V>,
+    miss: Miss<K>,
+    keep_if: impl FnOnce(&V) -> bool,
+    load: F,
+) -> R
+where
+    K: crate::Key,
+    V: Value,
+    R: Outcome<KIND, Value = V>,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = R>,
+{
+    cache.reload(miss.hash, miss.key, kind, keep_if, load).await
+}
+
+/// The handle's `clear`.
+pub async fn clear<K: crate::Key, V: Value>(cache: &Cache<K, V>) {
+    cache.clear().await;
+    cache.reset_stats();
+}
+
+/// Begins the mutation of one key.
+pub fn begin<L: Lookup, V: Value>(cache: &Cache<L::Key, V>, lookup: &L) -> MutationGuard {
+    MutationGuard::key(cache.shared(), cache.shared().hash(lookup), lookup.key())
+}
+
+/// Begins the mutation of all keys.
+pub fn begin_all<K: crate::Key, V: Value>(cache: &Cache<K, V>) -> MutationGuard {
+    MutationGuard::all(cache.shared())
+}
+
+/// Ends mutations, in the order in which they began.
+pub async fn finish<const N: usize>(guards: [MutationGuard; N]) {
+    for guard in guards {
+        guard.finish().await;
+    }
+}
+
+/// Keeps every value.
+pub fn always<V: ?Sized>(_: &V) -> bool {
+    true
+}
+
+/// A value for code that is only there to be typed.
+///
+/// # Panics
+/// Always; nothing calls it.
+pub fn never<T>() -> T {
+    unreachable!("only there to be typed")
+}
+
+/// The type of a lookup, of which a cache can be found without having one.
+#[derive(Debug)]
+pub struct LookupType<L>(std::marker::PhantomData<L>);
+
+/// Of the lookup that a closure would make; it is not called.
+pub fn lookup_made_by<L: Lookup>(_never_called: impl FnOnce() -> L) -> LookupType<L> {
+    LookupType(std::marker::PhantomData)
+}
+
+/// Of a lookup at hand.
+pub fn lookup_type<L: Lookup>(_lookup: &L) -> LookupType<L> {
+    LookupType(std::marker::PhantomData)
+}

@@ -1,0 +1,81 @@
+//! Which entries expire when: every mortal entry once, in the order of its deadline.
+//!
+//! An entry is listed when it is stored and struck off when it leaves the store, so the index never holds what the
+//! store does not. A use of an entry with an idle limit moves its deadline but not its place here: the place says
+//! when to look next, and who looks too early lists it again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Due, Entry};
+use crate::clock::{NEVER, Nanos};
+
+/// Deadline and serial in order, with the hash and the key they stand for.
+type Listed<K> = BTreeMap<(Nanos, u64), (u64, K)>;
+
+pub(super) struct ExpiryIndex<K> {
+    listed: Mutex<Listed<K>>,
+}
+
+impl<K> ExpiryIndex<K> {
+    pub(super) fn new() -> Self {
+        Self {
+            listed: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listed<K>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists an entry that is about to be stored, if time can end it.
+    pub(super) fn list<V>(&self, entry: &Entry<V>, hash: u64, key: impl FnOnce() -> K) {
+        let deadline = entry.deadline();
+        if deadline != NEVER {
+            let key = key();
+            let mut listed = self.lock();
+            entry.listed_at.store(deadline, Ordering::Relaxed);
+            listed.insert((deadline, entry.serial), (hash, key));
+        }
+    }
+
+    /// Strikes off an entry that has left the store.
+    pub(super) fn strike<V>(&self, entry: &Entry<V>) {
+        if entry.is_mortal() {
+            let struck = {
+                let mut listed = self.lock();
+                let deadline = entry.listed_at.load(Ordering::Relaxed);
+                listed.remove(&(deadline, entry.serial))
+            };
+            // Outside the lock: a key's drop is foreign code.
+            drop(struck);
+        }
+    }
+
+    /// Strikes off and returns what is due.
+    pub(super) fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K>> {
+        let mut found = Vec::new();
+        let mut listed = self.lock();
+        while found.len() < limit {
+            let Some(first) = listed.first_entry() else { break };
+            if first.key().0 > now {
+                break;
+            }
+            let ((_, serial), (hash, key)) = first.remove_entry();
+            found.push(Due { hash, key, serial });
+        }
+        found
+    }
+
+    pub(super) fn next(&self) -> Option<Nanos> {
+        self.lock()
+            .first_key_value()
+            .map(|((deadline, _), _)| *deadline)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+}

@@ -1,0 +1,286 @@
+//! What was written in the parentheses of a cached attribute.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream};
+use syn::parse::{ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, UnOp};
+
+use super::Attribute;
+use crate::duration;
+use crate::error::Errors;
+use crate::options::{self, Form, Given};
+
+/// An argument with the word it was given by.
+pub(super) type Worded<T> = Option<(Ident, T)>;
+
+#[derive(Default)]
+pub(super) struct Arguments {
+    pub(super) cache: Option<Expr>,
+    pub(super) max_size: Worded<Expr>,
+    pub(super) unbounded: Worded<()>,
+    pub(super) ttl: Worded<Lifetime>,
+    pub(super) tti: Worded<Lifetime>,
+    pub(super) skip: Worded<Vec<Ident>>,
+    pub(super) key: Worded<Expr>,
+    pub(super) cache_if: Worded<Expr>,
+    pub(super) policy: Worded<Policy>,
+    pub(super) max_weight: Worded<Expr>,
+    pub(super) weigher: Worded<Expr>,
+    pub(super) name: Worded<LitStr>,
+    pub(super) krate: Worded<Path>,
+}
+
+/// How long: known here, or computed where the cache is made.
+pub(super) enum Lifetime {
+    Known(Duration),
+    Computed(Expr),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Policy {
+    Lru,
+    TinyLfu,
+}
+
+const STATIC: [&str; 12] = [
+    "max_size", "unbounded", "ttl", "tti", "skip", "key", "cache_if", "policy", "max_weight", "weigher", "name", "crate",
+];
+const OWNED: [&str; 4] = ["key", "skip", "cache_if", "crate"];
+/// What belongs to the builder of a cache of one's own.
+const BUILDER: [&str; 8] = ["max_size", "unbounded", "ttl", "tti", "policy", "max_weight", "weigher", "name"];
+
+pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Errors) -> Arguments {
+    let mut arguments = Arguments::default();
+    let parser = |input: ParseStream<'_>| {
+        if attribute == Attribute::In {
+            arguments.cache = parse_cache(input, errors);
+        }
+        while !input.is_empty() {
+            if let Some(given) = options::parse_one(input, errors) {
+                arguments.take(attribute, given, errors);
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(tokens) {
+        errors.push(error);
+    }
+    arguments
+}
+
+/// The cache of `#[cached_in(cache, …)]`.
+fn parse_cache(input: ParseStream<'_>, errors: &mut Errors) -> Option<Expr> {
+    const WHICH: &str = "say which cache: write `cached_in(self.users)` for a field, or `cached_in(USERS)` for a static";
+    let cache = if input.is_empty() || options::assignment_follows(input) {
+        errors.push(syn::Error::new(input.span(), WHICH));
+        return None;
+    } else {
+        input.parse::<Expr>()
+    };
+    match cache {
+        Ok(cache) => {
+            options::parse_comma(input, errors);
+            Some(cache)
+        }
+        Err(error) => {
+            errors.push(syn::Error::new(error.span(), WHICH));
+            options::skip_to_comma(input);
+            options::parse_comma(input, errors);
+            None
+        }
+    }
+}
+
+impl Arguments {
+    fn take(&mut self, attribute: Attribute, Given { keyword, form }: Given, errors: &mut Errors) {
+        let word = keyword.to_string();
+        if word == "skip_args" {
+            skip_args(attribute, &keyword, errors);
+            return;
+        }
+        if attribute == Attribute::In && BUILDER.contains(&&*word) {
+            let setting = match &*word {
+                "ttl" | "tti" => format!(".{word}(Duration::from_secs(60))"),
+                "policy" => ".policy(Policy::TinyLfu)".to_owned(),
+                "unbounded" => ".unbounded()".to_owned(),
+                "max_weight" | "weigher" => ".max_weight(1_000_000, weigher)".to_owned(),
+                "name" => ".name(\"users\")".to_owned(),
+                _ => ".max_size(1_000)".to_owned(),
+            };
+            errors.at(
+                &keyword,
+                format!("`{word}` belongs to the cache that `cached_in` names: write `{setting}` where it is built, `Cache::builder()`"),
+            );
+            return;
+        }
+        match (&*word, form) {
+            ("max_size", Form::Value(expr)) => {
+                if check_count(&keyword, &expr, errors) {
+                    options::once(&mut self.max_size, &keyword, expr, errors);
+                }
+            }
+            ("max_weight", Form::Value(expr)) => {
+                if check_count(&keyword, &expr, errors) {
+                    options::once(&mut self.max_weight, &keyword, expr, errors);
+                }
+            }
+            ("unbounded", Form::Bare) => options::once(&mut self.unbounded, &keyword, (), errors),
+            ("unbounded", Form::Value(value)) => match bool_of(&value) {
+                Some(true) => options::once(&mut self.unbounded, &keyword, (), errors),
+                Some(false) => errors.at(value, "leave `unbounded` out: caches are bounded unless it is there"),
+                None => errors.at(value, "`unbounded` takes no value: write `unbounded`"),
+            },
+            ("ttl", Form::Value(expr)) => {
+                if let Some(lifetime) = lifetime(&keyword, expr, errors) {
+                    options::once(&mut self.ttl, &keyword, lifetime, errors);
+                }
+            }
+            ("tti", Form::Value(expr)) => {
+                if let Some(lifetime) = lifetime(&keyword, expr, errors) {
+                    options::once(&mut self.tti, &keyword, lifetime, errors);
+                }
+            }
+            ("skip", Form::List(list)) => {
+                if let Some(names) = skip_list(&keyword, list, errors) {
+                    options::once(&mut self.skip, &keyword, names, errors);
+                }
+            }
+            ("key", Form::Value(expr)) => options::once(&mut self.key, &keyword, expr, errors),
+            ("cache_if", Form::Value(expr)) => options::once(&mut self.cache_if, &keyword, expr, errors),
+            ("weigher", Form::Value(expr)) => options::once(&mut self.weigher, &keyword, expr, errors),
+            ("policy", Form::Value(expr)) => {
+                if let Some(policy) = policy(&expr, errors) {
+                    options::once(&mut self.policy, &keyword, policy, errors);
+                }
+            }
+            ("name", Form::Value(expr)) => match text_of(&expr) {
+                Some(name) if !name.value().is_empty() => options::once(&mut self.name, &keyword, name, errors),
+                _ => errors.at(expr, "`name` is a text: write `name = \"users\"`"),
+            },
+            ("crate", Form::Value(expr)) => match expr {
+                Expr::Path(path) if path.qself.is_none() => options::once(&mut self.krate, &keyword, path.path, errors),
+                other => errors.at(other, "`crate` is a path: write `crate = ::cache_core`"),
+            },
+            (known, _) if STATIC.contains(&known) => {
+                errors.at(&keyword, format!("`{known}` is not written like this: write {}", example(known)));
+            }
+            _ => {
+                let allowed: &[&str] = if attribute == Attribute::In { &OWNED } else { &STATIC };
+                options::unknown(attribute.name(), &keyword, allowed, errors);
+            }
+        }
+    }
+}
+
+fn example(keyword: &str) -> &'static str {
+    match keyword {
+        "max_size" => "`max_size = 1_000`",
+        "unbounded" => "`unbounded`",
+        "ttl" => "`ttl = \"60s\"`",
+        "tti" => "`tti = \"10m\"`",
+        "skip" => "`skip(db)`",
+        "key" => "`key = (user.id, region)`",
+        "cache_if" => "`cache_if = |value| value.is_some()`",
+        "policy" => "`policy = \"tiny_lfu\"`",
+        "max_weight" => "`max_weight = 1_000_000`",
+        "weigher" => "`weigher = path::to_function`",
+        "name" => "`name = \"users\"`",
+        _ => "`crate = ::cache_core`",
+    }
+}
+
+/// The removed argument, however it is written.
+fn skip_args(attribute: Attribute, keyword: &Ident, errors: &mut Errors) {
+    errors.at(
+        keyword,
+        format!(
+            "`skip_args` was removed, because it silently built wrong keys: name what is not part of the key, as in \
+             `#[{}({}skip(db))]`",
+            attribute.name(),
+            if attribute == Attribute::In { "self.users, " } else { "" },
+        ),
+    );
+}
+
+/// Notes a number of entries that is none. Anything but a literal is left to the compiler.
+fn check_count(keyword: &Ident, expr: &Expr, errors: &mut Errors) -> bool {
+    let message = match expr {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => match number.base10_parse::<u64>() {
+            Ok(_) => return true,
+            Err(_) => format!("`{keyword}` is too large: the most is {}", u64::MAX),
+        },
+        Expr::Lit(_) => format!("`{keyword}` is a whole number: write {}", example(&keyword.to_string())),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
+            format!("`{keyword}` cannot be negative: 0 keeps nothing, and `unbounded` keeps everything")
+        }
+        _ => return true,
+    };
+    errors.at(expr, message);
+    false
+}
+
+fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime> {
+    let message = match &expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => match duration::parse(&text.value()) {
+            Ok(Duration::ZERO) => {
+                format!("a `{keyword}` of zero keeps nothing: write how long, as in \"60s\", or leave `{keyword}` out")
+            }
+            Ok(known) => return Some(Lifetime::Known(known)),
+            Err(message) => message,
+        },
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
+            let digits = number.base10_digits();
+            format!("`{keyword}` needs a unit: write `{keyword} = \"{digits}s\"`, or a `Duration`")
+        }
+        Expr::Lit(_) => format!("`{keyword}` is a duration: write `{keyword} = \"60s\"`, or a `Duration`"),
+        _ => return Some(Lifetime::Computed(expr)),
+    };
+    errors.at(expr, message);
+    None
+}
+
+fn skip_list(keyword: &Ident, list: TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
+    use syn::ext::IdentExt as _;
+    let parser = |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
+    match parser.parse2(list) {
+        Ok(names) if names.is_empty() => {
+            errors.at(keyword, "`skip()` names no argument: write `skip(db)`, or leave it out");
+            None
+        }
+        Ok(names) => Some(names.into_iter().collect()),
+        Err(error) => {
+            errors.push(syn::Error::new(
+                error.span(),
+                "`skip` takes names of arguments, separated by commas: write `skip(db, context)`",
+            ));
+            None
+        }
+    }
+}
+
+fn policy(expr: &Expr, errors: &mut Errors) -> Option<Policy> {
+    match text_of(expr).map(|text| text.value()).as_deref() {
+        Some("lru") => Some(Policy::Lru),
+        Some("tiny_lfu") => Some(Policy::TinyLfu),
+        _ => {
+            errors.at(expr, "unknown policy: write `policy = \"lru\"` or `policy = \"tiny_lfu\"`");
+            None
+        }
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<LitStr> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn bool_of(expr: &Expr) -> Option<bool> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Some(value.value),
+        _ => None,
+    }
+}

@@ -1,0 +1,359 @@
+//! From what was written to a plan that cannot be wrong, or to all the mistakes at once.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned as _;
+use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
+
+use super::Attribute;
+use super::arguments::{Arguments, Lifetime, Policy};
+use crate::error::Errors;
+use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part};
+use crate::key::{MAX_PARTS, Part, elements};
+
+/// What is to be expanded.
+pub(super) struct Plan {
+    pub(super) krate: Path,
+    pub(super) function: Function,
+    pub(super) arguments: Vec<Argument>,
+    pub(super) returns: Type,
+    pub(super) key: Key,
+    /// Which arguments a companion needs that does not run the body.
+    pub(super) kept: Vec<usize>,
+    /// The key is made of `self`, among others.
+    pub(super) keyed_by_self: bool,
+    pub(super) home: Home,
+    pub(super) keep_if: Option<Expr>,
+    pub(super) placement: Placement,
+}
+
+/// What makes the key.
+pub(super) enum Key {
+    /// Arguments, whose types tell its type.
+    Parts(Vec<(usize, Part)>),
+    /// Expressions, whose types only the compiler knows.
+    Exprs(Vec<Expr>),
+}
+
+/// Where the cache is.
+pub(super) enum Home {
+    Static(Settings),
+    Given(Expr),
+}
+
+pub(super) struct Settings {
+    pub(super) bound: BoundBy,
+    pub(super) ttl: Option<Lifetime>,
+    pub(super) tti: Option<Lifetime>,
+    pub(super) policy: Policy,
+    pub(super) name: Option<String>,
+}
+
+pub(super) enum BoundBy {
+    Size(TokenStream),
+    Weight { max: Expr, weigher: Expr },
+    Nothing,
+}
+
+/// Where the function stands, and so where its companions can.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// Beside a type of its name that holds them.
+    Free,
+    /// In an `impl`, where only more methods can stand.
+    Impl,
+    /// Nowhere: in the `impl` of a trait, or with parameters that a handle could not name.
+    Alone,
+}
+
+pub(super) fn plan(
+    attribute: Attribute,
+    mut given: Arguments,
+    function: Function,
+    errors: &mut Errors,
+) -> Option<Plan> {
+    function.check(attribute.name(), errors);
+    check_alone(attribute, &function, errors);
+    check_conflicts(&given, errors);
+    let arguments = function.arguments();
+    let returns = check_return(&function, errors);
+    let skipped = check_skip(&mut given, &function, &arguments, errors);
+    check_receiver(attribute, &given, &skipped, &function, errors);
+
+    let named_by = |code: &TokenStream, argument: &Argument| {
+        argument.bindings().iter().any(|name| names_ident(code.clone(), &name.to_string()))
+    };
+    let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
+    let in_key: Vec<usize> = (0..arguments.len())
+        .filter(|at| match &key_code {
+            Some(code) => named_by(code, &arguments[*at]),
+            None => !skipped.contains(&arguments[*at].name.to_string()),
+        })
+        .collect();
+    let keyed_by_self = key_code.is_some_and(|code| names_ident(code, "self"));
+
+    let parameters = function.type_parameters();
+    let reaching = reaching(&parameters, &in_key, &arguments, returns.as_ref());
+    let is_static = attribute != Attribute::In;
+    if is_static {
+        for (parameter, tokens) in &reaching {
+            errors.at(
+                tokens,
+                format!(
+                    "the type parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
+                     keep the results in a cache of your own with `#[cached_in(..)]`"
+                ),
+            );
+        }
+    }
+    let key = match given.key.take() {
+        Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
+        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, errors)),
+        None => Key::Exprs(
+            in_key
+                .iter()
+                .map(|at| {
+                    let name = &arguments[*at].name;
+                    syn::parse_quote!(#name)
+                })
+                .collect(),
+        ),
+    };
+    if in_key.len() > MAX_PARTS && !matches!(&key, Key::Exprs(exprs) if exprs.len() <= MAX_PARTS) {
+        errors.at(
+            &function.sig.ident,
+            format!("a key has at most {MAX_PARTS} parts: leave arguments out with `skip(..)`, or write `key = …`"),
+        );
+    }
+
+    let cache_code = given.cache.as_ref().map(ToTokens::to_token_stream);
+    let kept = (0..arguments.len())
+        .filter(|at| {
+            in_key.contains(at) || cache_code.as_ref().is_some_and(|code| named_by(code, &arguments[*at]))
+        })
+        .collect();
+    let in_impl = function.receiver().is_some() || function.names_self_type() || skipped.contains("Self");
+    let placement = match (attribute, in_impl) {
+        (Attribute::In, true) => Placement::Alone,
+        (_, true) => Placement::Impl,
+        (_, false) if reaching.is_empty() => Placement::Free,
+        (_, false) => Placement::Alone,
+    };
+    let krate = given.krate.take().map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
+    let keep_if = given.cache_if.take().map(|(_, expr)| expr);
+    let home = match given.cache.take() {
+        Some(cache) => Home::Given(cache),
+        None => Home::Static(settings(attribute, given)),
+    };
+    Some(Plan {
+        krate,
+        returns: returns?,
+        arguments,
+        key,
+        kept,
+        keyed_by_self,
+        home,
+        keep_if,
+        placement,
+        function,
+    })
+}
+
+/// One cache a function.
+fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
+    for other in &function.attrs {
+        let Some(last) = other.path().segments.last() else { continue };
+        if ["cached_lru", "cached_ttl", "cached_in"].iter().any(|name| last.ident == name) {
+            errors.at(
+                other.path(),
+                format!(
+                    "`#[{}]` already caches this function: a function has one cache, so put its arguments there, as in \
+                     `#[cached_lru(max_size = 1_000, ttl = \"60s\")]`",
+                    attribute.name()
+                ),
+            );
+        }
+    }
+}
+
+fn check_conflicts(given: &Arguments, errors: &mut Errors) {
+    let Arguments { max_size, unbounded, max_weight, weigher, key, skip, .. } = given;
+    if let (Some((size, _)), Some((unbounded, ()))) = (max_size, unbounded) {
+        let _ = size;
+        errors.at(unbounded, "`unbounded` and `max_size` exclude each other: leave one of them out");
+    }
+    if let (Some((weight, _)), Some((other, ()))) = (max_weight, unbounded) {
+        let _ = weight;
+        errors.at(other, "`unbounded` and `max_weight` exclude each other: leave one of them out");
+    }
+    if let (Some((weight, _)), Some(_)) = (max_weight, max_size) {
+        errors.at(weight, "`max_weight` and `max_size` exclude each other: a cache is bound by weight or by count");
+    }
+    match (max_weight, weigher) {
+        (Some((weight, _)), None) => errors.at(weight, "`max_weight` needs to know what entries weigh: add `weigher = path::to_function`"),
+        (None, Some((weigher, _))) => errors.at(weigher, "`weigher` needs a bound: add `max_weight = 1_000_000`"),
+        _ => {}
+    }
+    if let (Some(_), Some((skip, _))) = (key, skip) {
+        errors.at(skip, "`key` is the whole key, so that there is nothing to `skip`: leave one of them out");
+    }
+}
+
+fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
+    let Some(returns) = function.returns() else {
+        errors.at(
+            &function.sig.ident,
+            format!("`{}` returns nothing, so that there is nothing to cache", function.sig.ident),
+        );
+        return None;
+    };
+    if let Some(opaque) = opaque_part(returns) {
+        errors.at(&opaque, format!("`{opaque}` has no name, and a cache has to name what it keeps: return a type that has one"));
+        return None;
+    }
+    let kept = success_part(returns);
+    if let Some(borrow) = borrowed_part(kept) {
+        errors.at(
+            &borrow,
+            format!("a cached value outlives the call, so that it cannot hold `{borrow}`: return something owned, such as `String` or `Arc<T>`"),
+        );
+        return None;
+    }
+    Some(returns.clone())
+}
+
+/// Of what is spelled like a `Result` the success. Only for the message about borrows; what is kept, the type decides.
+fn success_part(returns: &Type) -> &Type {
+    if let Type::Path(path) = returns {
+        if let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") {
+            if let PathArguments::AngleBracketed(arguments) = &last.arguments {
+                if let Some(GenericArgument::Type(success)) = arguments.args.first() {
+                    return success;
+                }
+            }
+        }
+    }
+    returns
+}
+
+/// The names in `skip(..)`, of which each has to be an argument.
+fn check_skip(given: &mut Arguments, function: &Function, arguments: &[Argument], errors: &mut Errors) -> HashSet<String> {
+    let mut skipped = HashSet::new();
+    for name in given.skip.iter().flat_map(|(_, names)| names) {
+        let known = arguments.iter().any(|argument| argument.is_named && argument.name == *name)
+            || (name == "self" && function.receiver().is_some())
+            || (name == "Self" && function.receiver().is_none());
+        if !known {
+            errors.at(name, unknown_argument(name, function, arguments));
+        } else if !skipped.insert(name.to_string()) {
+            errors.at(name, format!("`{name}` is skipped twice: leave one of them out"));
+        }
+    }
+    skipped
+}
+
+fn unknown_argument(name: &Ident, function: &Function, arguments: &[Argument]) -> String {
+    let receiver = function.receiver().map(|_| "self".to_owned());
+    let named = arguments.iter().filter(|argument| argument.is_named).map(|argument| argument.name.to_string());
+    let names: Vec<String> = receiver.into_iter().chain(named).collect();
+    if names.is_empty() {
+        return format!("`{}` has no argument `{name}`, and no other to skip", function.sig.ident);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    format!(
+        "`{}` has no argument `{name}`: its arguments are {}",
+        function.sig.ident,
+        crate::options::listed(&names)
+    )
+}
+
+/// `self` is in the key, or left out on purpose, or finds the cache.
+fn check_receiver(attribute: Attribute, given: &Arguments, skipped: &HashSet<String>, function: &Function, errors: &mut Errors) {
+    let Some(receiver) = function.receiver() else { return };
+    let names_self = |expr: Option<&Expr>| expr.is_some_and(|expr| names_ident(expr.to_token_stream(), "self"));
+    let decided = skipped.contains("self")
+        || names_self(given.key.as_ref().map(|(_, key)| key))
+        || names_self(given.cache.as_ref());
+    if !decided && (attribute != Attribute::In || given.cache.is_some()) {
+        errors.at(
+            receiver,
+            "every instance shares this cache, so say what `self` is to the key: `skip(self)` if results do not depend on \
+             it, `key = (self.id, ..)` if they depend on a part of it, or `#[cached_in(self.field)]` for a cache in each \
+             instance",
+        );
+    }
+    let is_unique = match &receiver.kind {
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+        _ => false,
+    };
+    if is_unique && decided && !skipped.contains("self") {
+        errors.at(
+            receiver,
+            "a hit does not run the function, so that what it does to `&mut self` would be left out: take `&self`, or write \
+             `skip(self)` if that is meant",
+        );
+    }
+}
+
+/// Which type parameters a key argument or the return type names, with the place.
+fn reaching(
+    parameters: &HashSet<String>,
+    in_key: &[usize],
+    arguments: &[Argument],
+    returns: Option<&Type>,
+) -> Vec<(String, TokenStream)> {
+    let types = in_key.iter().map(|at| &arguments[*at].ty).chain(returns);
+    types
+        .filter_map(|ty| {
+            let tokens = ty.to_token_stream();
+            let parameter = parameters.iter().find(|name| names_ident(tokens.clone(), name))?;
+            Some((parameter.clone(), tokens))
+        })
+        .collect()
+}
+
+fn check_parts(
+    in_key: &[usize],
+    arguments: &[Argument],
+    reaching: &[(String, TokenStream)],
+    errors: &mut Errors,
+) -> Vec<(usize, Part)> {
+    let mut parts = Vec::new();
+    for at in in_key {
+        let ty = &arguments[*at].ty;
+        if reaching.iter().any(|(_, tokens)| tokens.to_string() == ty.to_token_stream().to_string()) {
+            continue;
+        }
+        match Part::of(ty) {
+            Ok(part) => parts.push((*at, part)),
+            Err(message) => errors.at(ty, message),
+        }
+    }
+    parts
+}
+
+fn settings(attribute: Attribute, given: Arguments) -> Settings {
+    let default_size = if attribute == Attribute::Lru { quote!(128) } else { quote!(1024) };
+    let bound = match (given.max_size, given.unbounded, given.max_weight, given.weigher) {
+        (_, Some(_), _, _) => BoundBy::Nothing,
+        (_, _, Some((_, max)), Some((_, weigher))) => BoundBy::Weight { max, weigher },
+        (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
+        _ => BoundBy::Size(default_size),
+    };
+    let default_ttl = (attribute == Attribute::Ttl).then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
+    Settings {
+        bound,
+        ttl: given.ttl.map(|(_, ttl)| ttl).or(default_ttl),
+        tti: given.tti.map(|(_, tti)| tti),
+        policy: given.policy.map_or(Policy::Lru, |(_, policy)| policy),
+        name: given.name.map(|(_, name)| name.value()),
+    }
+}
+
+impl Plan {
+    pub(super) fn returns_span(&self) -> proc_macro2::Span {
+        self.returns.span()
+    }
+}

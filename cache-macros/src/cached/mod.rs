@@ -1,0 +1,44 @@
+//! `#[cached_lru]`, `#[cached_ttl]` and `#[cached_in]`.
+
+mod arguments;
+mod check;
+mod expand;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::error::Errors;
+use crate::function;
+
+/// Which of the three.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Lru,
+    Ttl,
+    In,
+}
+
+impl Attribute {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lru => "cached_lru",
+            Self::Ttl => "cached_ttl",
+            Self::In => "cached_in",
+        }
+    }
+}
+
+pub(crate) fn expand(attribute: Attribute, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let arguments = arguments::parse(attribute, arguments, &mut errors);
+    let function = function::parse(attribute.name(), &item, &mut errors);
+    let plan = function.and_then(|function| check::plan(attribute, arguments, function, &mut errors));
+    match plan {
+        Some(plan) if errors.is_empty() => expand::tokens(&plan),
+        _ => {
+            // The function as it was, so that nothing else is missing.
+            let errors = errors.into_compile_errors();
+            quote!(#errors #item)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The attributes of [`cache-core`](https://docs.rs/cache-core), which re-exports them. Depend on that crate, not on
+//! this one.
+//!
+//! Each attribute goes the same way: *parse* what was written, *check* it into a plan that cannot be wrong, *expand* the
+//! plan. What an expansion calls lives in `cache_core::__private`; there is no policy here.
+#![forbid(unsafe_code)]
+
+mod cached;
+mod duration;
+mod error;
+mod function;
+mod invalidates;
+mod key;
+mod options;
+
+use proc_macro::TokenStream;
+
+use crate::cached::Attribute;
+
+/// Caches what an async function returns, keeping the results that were used last.
+///
+/// ```ignore
+/// #[cached_lru(max_size = 10_000, skip(db))]
+/// async fn get_user(db: &Db, id: u64, region: &str) -> Result<Arc<User>, DbError> { … }
+/// ```
+///
+/// The arguments form the key, of a `Result` only `Ok` is kept, and concurrent callers of one key share one load. A
+/// handle of the function's name gives `get_user::invalidate(id, region).await`, `clear`, `refresh`, `uncached`,
+/// `peek`, `insert`, `stats` and `cache`.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `max_size = N` or `unbounded` | entries kept; 0 keeps nothing | 128 |
+/// | `ttl = "60s"` | age at which an entry is gone, or a `Duration` expression | none |
+/// | `tti = "10m"` | idle time after which an entry is gone | none |
+/// | `skip(arg, ...)` | arguments that are not part of the key | none |
+/// | `key = expr` | the whole key, from the arguments by reference | the arguments in order |
+/// | `cache_if = path or closure` | of a success value: keep it or not | keep |
+/// | `policy = "lru"` or `"tiny_lfu"` | eviction policy | `"lru"` |
+/// | `max_weight = N, weigher = path` | bound by weight in place of count | none |
+/// | `name = "..."` | name in statistics | module path and function |
+/// | `crate = ::path` | where `cache_core` is found when renamed | `::cache_core` |
+#[proc_macro_attribute]
+pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Lru, arguments.into(), item.into()).into()
+}
+
+/// Caches what an async function returns, for a minute unless told otherwise.
+///
+/// ```ignore
+/// #[cached_ttl(ttl = "5m", skip(db))]
+/// async fn list_users(db: &Db, region: &str) -> Result<Arc<[User]>, DbError> { … }
+/// ```
+///
+/// Like `#[cached_lru]`, with the defaults `ttl = "60s"` and `max_size = 1024`.
+#[proc_macro_attribute]
+pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Ttl, arguments.into(), item.into()).into()
+}
+
+/// Caches what an async function returns in a `Cache` of the user's own: a field, a shared static.
+///
+/// ```ignore
+/// #[cached_in(self.users)]
+/// async fn get_user(&self, id: u64) -> Result<Arc<User>, DbError> { … }
+/// ```
+///
+/// Takes `key`, `skip`, `cache_if` and `crate`; size, age and policy belong to that cache's builder. Works where the
+/// other attributes cannot: in trait impls, and with generic keys and values.
+#[proc_macro_attribute]
+pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::In, arguments.into(), item.into()).into()
+}
+
+/// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.
+///
+/// ```ignore
+/// #[invalidates(get_user(id, region), list_users(..))]
+/// async fn rename_user(db: &Db, id: u64, region: &str, name: String) -> Result<(), DbError> { … }
+/// ```
+///
+/// | form | evicts |
+/// |---|---|
+/// | `invalidates(get_user)` | the entry whose key arguments have the names of the mutation's |
+/// | `invalidates(get_user, clear_all)` | all of `get_user` |
+/// | `invalidates(get_user, key_fn = \|id, _name\| id)` | the entry for what `key_fn` makes of references to the mutation's arguments |
+/// | `invalidates(get_user(id), list_users(..))` | several at once, by call; `(..)` is all |
+/// | `invalidates(Self::get_user(id))`, `invalidates(self.users(id))` | methods, and caches held in fields |
+#[proc_macro_attribute]
+pub fn invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    invalidates::expand(arguments.into(), item.into()).into()
+}
