@@ -248,8 +248,12 @@ impl<T: cache_core::Key> Generic<T> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generics_are_kept_apart() {
-    let small = Generic { cache: Cache::builder().build() };
-    let large = Generic { cache: Cache::builder().build() };
+    let small = Generic {
+        cache: Cache::builder().build(),
+    };
+    let large = Generic {
+        cache: Cache::builder().build(),
+    };
     assert_eq!(small.repeat(1u8, 2).await, Ok(vec![1, 1]));
     assert_eq!(small.repeat(1u8, 0).await, Err(DbError));
     assert_eq!(large.repeat("a".to_owned(), 2).await.unwrap().len(), 2);
@@ -260,7 +264,8 @@ async fn generics_are_kept_apart() {
     assert_eq!(small.cache.len(), 0);
 }
 
-static SHARED: std::sync::LazyLock<Cache<u64, u64>> = std::sync::LazyLock::new(|| Cache::builder().name("shared").build());
+static SHARED: std::sync::LazyLock<Cache<u64, u64>> =
+    std::sync::LazyLock::new(|| Cache::builder().name("shared").build());
 
 #[cached_in(SHARED)]
 async fn in_static(id: u64) -> u64 {
@@ -334,7 +339,13 @@ async fn computed(id: u64, name: String, mut times: u32) -> String {
 }
 
 #[cached_lru(skip(shown, made, key), max_weight = 1_000, weigher = weigh)]
-async fn skipped<'a, D: Display>(shown: D, made: impl Fn() -> u64, key: &mut Vec<&'a str>, cache: u64, miss: &'a str) -> String
+async fn skipped<'a, D: Display>(
+    shown: D,
+    made: impl Fn() -> u64,
+    key: &mut Vec<&'a str>,
+    cache: u64,
+    miss: &'a str,
+) -> String
 where
     D: Send,
 {
@@ -362,7 +373,17 @@ async fn turn(page: &Page<'_>) {}
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_argument_makes_a_key() {
     let call = |c: Option<&'static str>, h| {
-        everything(&Id(1), Id(2), c, Cow::Borrowed("d"), b"e", vec!["f".into()], "g".into(), (h, 'i'), true)
+        everything(
+            &Id(1),
+            Id(2),
+            c,
+            Cow::Borrowed("d"),
+            b"e",
+            vec!["f".into()],
+            "g".into(),
+            (h, 'i'),
+            true,
+        )
     };
     assert!(call(Some("c"), 1).await.is_some());
     assert_eq!(call(Some("c"), 1).await, call(Some("c"), 1).await);

@@ -90,9 +90,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     pub(crate) fn new(builder: Builder<K, V>) -> Self {
-        let keeps_nothing = builder.bound.keeps_nothing()
-            || builder.ttl == Some(Duration::ZERO)
-            || builder.tti == Some(Duration::ZERO);
+        let keeps_nothing =
+            builder.bound.keeps_nothing() || builder.ttl == Some(Duration::ZERO) || builder.tti == Some(Duration::ZERO);
         Self {
             shared: Arc::new(Shared {
                 store: MokaStore::new(builder.policy, builder.bound),
@@ -311,7 +310,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert_eq!(cache.get(&7), Some(49));
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn insert(&self, key: K, value: V) {
         self.put(key, value, self.shared.ttl);
     }
@@ -327,7 +329,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert_eq!(tokens.get("mail"), Some("s3cr3t"));
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
         if ttl.is_zero() {
             self.invalidate_local(&key);
@@ -349,7 +354,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert!(!cache.invalidate("seven").await);
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn invalidate<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -382,7 +390,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert!(cache.is_empty());
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn clear(&self) {
         let shared = &*self.shared;
         let cleared = shared.flights.evict_all(|| shared.store.clear());
@@ -402,7 +413,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// guard.finish().await;
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn begin_mutation<Q>(&self, key: &Q) -> MutationGuard
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -422,7 +436,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// guard.finish().await;
     /// # }
     /// ```
-    #[expect(clippy::unused_async, reason = "a tier shared between processes will have to hear of it")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a tier shared between processes will have to hear of it"
+    )]
     pub async fn begin_mutation_all(&self) -> MutationGuard {
         MutationGuard::all(&self.shared)
     }
@@ -593,7 +610,11 @@ impl<K: Key, V: Value> Shared<K, V> {
     fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
         let Some(gone) = gone else { return false };
         let expired = gone.is_mortal() && gone.is_expired(self.now());
-        self.counters.one(if expired { Count::Expirations } else { Count::Invalidations });
+        self.counters.one(if expired {
+            Count::Expirations
+        } else {
+            Count::Invalidations
+        });
         !expired
     }
 

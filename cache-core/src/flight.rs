@@ -207,11 +207,9 @@ impl<K, T> Shard<K, T> {
     where
         K: Eq + Clone,
     {
-        let entry = self.slots.entry(
-            hash,
-            |slot| slot.hash == hash && slot.key == *key,
-            |slot| slot.hash,
-        );
+        let entry = self
+            .slots
+            .entry(hash, |slot| slot.hash == hash && slot.key == *key, |slot| slot.hash);
         match entry {
             TableEntry::Occupied(found) => found.into_mut(),
             TableEntry::Vacant(vacant) => vacant

@@ -178,7 +178,13 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
 
     fn succeed(&mut self, entry: Arc<Entry<V>>, keep: bool) {
         self.landed = true;
-        let Self { shared, hash, key, flight, .. } = self;
+        let Self {
+            shared,
+            hash,
+            key,
+            flight,
+            ..
+        } = self;
         let ending = Ending::Loaded(Arc::clone(&entry));
         let replaced = shared.flights.land(*hash, key, flight, ending, || {
             if keep {
@@ -195,7 +201,13 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
     fn fail(&mut self, ending: Ending<Arc<Entry<V>>>) {
         self.landed = true;
         self.shared.counters.one(Count::LoadFailures);
-        let Self { shared, hash, key, flight, .. } = self;
+        let Self {
+            shared,
+            hash,
+            key,
+            flight,
+            ..
+        } = self;
         shared.flights.land(*hash, key, flight, ending, || ());
     }
 }

@@ -112,11 +112,7 @@ pub(crate) struct Edge {
 
 impl Edge {
     fn add(from: FlightId, to: FlightId) -> Self {
-        waits()
-            .get_or_insert_default()
-            .entry(from)
-            .or_default()
-            .push(to);
+        waits().get_or_insert_default().entry(from).or_default().push(to);
         Self { from, to }
     }
 }

@@ -19,7 +19,5 @@ pub(crate) use std::{
 /// What stands behind these locks is changed in steps that cannot panic half way (the only foreign code that
 /// runs under one is a key's `Eq` and the store), so a poisoned lock still guards a valid value.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -59,7 +59,17 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_says_what_to_write() {
-        for text in ["", "60", "60x", "s", "-5s", "1.5s", "5s!", "99999999999999999999s", "18446744073709551615d"] {
+        for text in [
+            "",
+            "60",
+            "60x",
+            "s",
+            "-5s",
+            "1.5s",
+            "5s!",
+            "99999999999999999999s",
+            "18446744073709551615d",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse("60x").unwrap_err().contains("`x` is not a unit"));

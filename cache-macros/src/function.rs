@@ -66,7 +66,7 @@ pub(crate) fn parse(attribute: &str, item: &TokenStream, errors: &mut Errors) ->
             match item_keyword(item) {
                 Some(keyword) => errors.at(
                     &keyword,
-                    format!("`#[{attribute}]` goes on an `async fn`, and this is a `{keyword}`"),
+                    format!("`#[{attribute}]` goes on an `async fn`, not on `{keyword}`"),
                 ),
                 None => errors.push(error),
             }
@@ -78,7 +78,16 @@ pub(crate) fn parse(attribute: &str, item: &TokenStream, errors: &mut Errors) ->
 /// The word that says what an item is, if it is not a function.
 fn item_keyword(item: &TokenStream) -> Option<Ident> {
     const ITEMS: [&str; 10] = [
-        "struct", "enum", "union", "trait", "impl", "mod", "static", "type", "use", "macro_rules",
+        "struct",
+        "enum",
+        "union",
+        "trait",
+        "impl",
+        "mod",
+        "static",
+        "type",
+        "use",
+        "macro_rules",
     ];
     let words = item.clone().into_iter().filter_map(|token| match token {
         TokenTree::Ident(word) => Some(word),
@@ -115,7 +124,11 @@ impl Function {
                 semi,
                 format!(
                     "`#[{attribute}]` goes on a function with a body: annotate the method in the `impl` of the trait{}",
-                    if attribute == "invalidates" { "" } else { ", with `#[cached_in(self.field)]`" }
+                    if attribute == "invalidates" {
+                        ""
+                    } else {
+                        ", with `#[cached_in(self.field)]`"
+                    }
                 ),
             );
         }
@@ -278,7 +291,8 @@ pub(crate) fn names_ident(tokens: TokenStream, word: &str) -> bool {
             let text = literal.to_string();
             text.match_indices('{').any(|(at, _)| {
                 let rest = text[at + 1..].trim_start();
-                rest.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+                rest.strip_prefix(word)
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
             })
         }
         TokenTree::Punct(_) => false,
@@ -290,7 +304,11 @@ pub(crate) fn borrowed_part(ty: &Type) -> Option<TokenStream> {
     struct Borrows(Option<TokenStream>);
     impl<'ast> Visit<'ast> for Borrows {
         fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
-            if reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident != "static") {
+            if reference
+                .lifetime
+                .as_ref()
+                .is_none_or(|lifetime| lifetime.ident != "static")
+            {
                 self.0.get_or_insert_with(|| reference.to_token_stream());
             }
             syn::visit::visit_type_reference(self, reference);
@@ -349,4 +367,21 @@ pub(crate) fn opaque_part(ty: &Type) -> Option<TokenStream> {
 /// An identifier for the expansion alone, which no name of the user's can meet.
 pub(crate) fn hidden(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
+}
+
+/// Tokens as a person would write them.
+pub(crate) fn readable(tokens: &TokenStream) -> String {
+    let spaced = tokens.to_string();
+    [
+        (" < ", "<"),
+        (" > ", "> "),
+        (" >", ">"),
+        (" :: ", "::"),
+        ("& ", "&"),
+        (" ,", ","),
+        (" . ", "."),
+        (" ;", ";"),
+    ]
+    .into_iter()
+    .fold(spaced, |text, (from, to)| text.replace(from, to))
 }

@@ -1,11 +1,11 @@
 //! From the declared type of an argument to the part of the key it makes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::function::{borrowed_part, opaque_part};
+use crate::function::{borrowed_part, opaque_part, readable};
 
 /// Tuples hash and compare up to this length.
 pub(crate) const MAX_PARTS: usize = 12;
@@ -26,7 +26,12 @@ impl Part {
                 return Err("a `&mut` argument cannot be part of a cache key: leave it out with `skip(..)`".to_owned());
             }
             Type::Reference(reference) => (innermost(&reference.elem), false),
-            Type::Path(path) => match path.path.segments.last().map(|last| (last, type_arguments(&last.arguments))) {
+            Type::Path(path) => match path
+                .path
+                .segments
+                .last()
+                .map(|last| (last, type_arguments(&last.arguments)))
+            {
                 Some((last, of)) if last.ident == "Option" && of.len() == 1 && is_reference(of[0]) => {
                     (innermost(of[0]), true)
                 }
@@ -48,8 +53,9 @@ impl Part {
         }
         if let Some(opaque) = opaque_part(&target) {
             return Err(format!(
-                "`{opaque}` cannot be part of the key of a static cache, which has one type: leave the argument out with \
-                 `skip(..)`, or keep the results in a cache of your own with `#[cached_in(..)]`"
+                "`{}` cannot be part of the key of a static cache, which has one type: leave the argument out with \
+                 `skip(..)`, or keep the results in a cache of your own with `#[cached_in(..)]`",
+                readable(&opaque)
             ));
         }
         if borrowed_part(&target).is_some() {
@@ -65,7 +71,8 @@ impl Part {
     /// Whether it needs no asking that this can be part of a key.
     fn is_known_to_fit(&self) -> bool {
         const KNOWN: [&str; 15] = [
-            "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "bool", "char",
+            "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "bool",
+            "char",
         ];
         KNOWN.iter().any(|known| is_plain(&self.target, known))
     }
@@ -105,7 +112,11 @@ impl Part {
     /// The type that looks it up.
     pub(crate) fn borrowed(&self, private: &TokenStream) -> TokenStream {
         let (target, fits) = (&self.target, self.fits(private));
-        let part = if self.optional { quote!(OptionPart) } else { quote!(Part) };
+        let part = if self.optional {
+            quote!(OptionPart)
+        } else {
+            quote!(Part)
+        };
         quote!(#private::#part<'__key, #target, #fits>)
     }
 
@@ -183,7 +194,8 @@ pub(crate) fn is_plain(ty: &Type, word: &str) -> bool {
 /// Whether a type is `Copy` beyond doubt, so that expressions can have it as it is.
 pub(crate) fn is_primitive(ty: &Type) -> bool {
     const PRIMITIVES: [&str; 16] = [
-        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "bool", "char", "f32", "f64",
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "bool", "char", "f32",
+        "f64",
     ];
     PRIMITIVES.iter().any(|word| is_plain(peel(ty), word))
 }
@@ -217,20 +229,34 @@ pub(crate) fn parts_of(exprs: &[syn::Expr], private: &TokenStream) -> TokenStrea
     let parts = exprs.iter().map(|expr| {
         let value = value_of(expr);
         let bound = crate::function::hidden("value");
+        let private = respan(private, expr.span());
         quote_spanned! {expr.span()=>
             match #value {
-                #bound => #private::part((&&&#private::KeyProbe(&#bound)).kind(), #bound),
+                #bound => #private::MakePart::part((&&&&#private::KeyProbe(&#bound)).kind(), #bound),
             }
         }
     });
     quote!({
-        use #private::{NestedKind as _, ReferenceKind as _, ValueKind as _};
+        use #private::{NestedKind as _, ReferenceKind as _, UnfitKeyKind as _, ValueKind as _};
         #private::Parts((#(#parts,)*))
     })
+}
+
+/// The same tokens at another place, so that what the compiler says of them points there.
+pub(crate) fn respan(tokens: &TokenStream, span: Span) -> TokenStream {
+    let respanned = tokens.clone().into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    respanned.collect()
 }
 
 /// An expression, or a reference to the place it names.
 pub(crate) fn value_of(expr: &syn::Expr) -> TokenStream {
     let is_name = matches!(expr, syn::Expr::Path(_));
-    if is_place(expr) && !is_name { quote_spanned!(expr.span()=> &#expr) } else { quote!(#expr) }
+    if is_place(expr) && !is_name {
+        quote_spanned!(expr.span()=> &#expr)
+    } else {
+        quote!(#expr)
+    }
 }

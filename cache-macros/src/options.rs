@@ -101,7 +101,7 @@ pub(crate) fn unknown(attribute: &str, keyword: &Ident, allowed: &[&str], errors
         .iter()
         .map(|known| (distance(&written, known), known))
         .min()
-        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1));
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(3));
     let hint = nearest.map_or_else(
         || format!("`{attribute}` takes {}", listed(allowed)),
         |(_, known)| format!("did you mean `{known}`? `{attribute}` takes {}", listed(allowed)),

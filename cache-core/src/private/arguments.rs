@@ -15,24 +15,28 @@ pub trait Lend<Q: ?Sized> {
     fn lend(&self) -> &Q;
 }
 
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized> Lend<Q> for Q {
     fn lend(&self) -> &Q {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized> Lend<Q> for &Q {
     fn lend(&self) -> &Q {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized> Lend<Q> for &&Q {
     fn lend(&self) -> &Q {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized> Lend<Q> for &mut Q {
     fn lend(&self) -> &Q {
         self
@@ -41,12 +45,14 @@ impl<Q: ?Sized> Lend<Q> for &mut Q {
 
 macro_rules! owner {
     ([$($t:ident)?] $owner:ty => $lent:ty) => {
+        #[diagnostic::do_not_recommend]
         impl$(<$t>)? Lend<$lent> for $owner {
             fn lend(&self) -> &$lent {
                 self
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl$(<$t>)? Lend<$lent> for &$owner {
             fn lend(&self) -> &$lent {
                 self
@@ -89,6 +95,7 @@ pub const fn name_hash(name: &str) -> u64 {
 ///
 /// # Panics
 /// At compile time, with the message that belongs to the first one that is missing.
+#[track_caller]
 pub const fn covered(needed: NameList, given: NameList, messages: NameList) -> bool {
     let mut at = 0;
     while at < needed.len() {

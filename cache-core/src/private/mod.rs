@@ -43,10 +43,11 @@ pub struct Miss<K> {
 }
 
 /// The first look. A hit takes no lock, allocates nothing and waits for nothing.
-pub fn find<const KIND: u8, L, V, R>(_kind: Kind<KIND>, cache: &Cache<L::Key, V>, lookup: &L) -> Result<R, Miss<L::Key>>
+pub fn find<const KIND: u8, K, V, R, L>(_kind: Kind<KIND>, cache: &Cache<K, V>, lookup: &L) -> Result<R, Miss<K>>
 where
-    L: Lookup,
+    K: crate::Key,
     V: Value,
+    L: Lookup<Key = K>,
     R: Outcome<KIND, Value = V>,
 {
     let hash = cache.shared().hash(lookup);
@@ -59,8 +60,18 @@ where
     }
 }
 
+/// The cache a user named, if it is one for these keys and this return type.
+pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<KIND>>(
+    _kind: Kind<KIND>,
+    _lookup: &L,
+    _returns: std::marker::PhantomData<R>,
+    cache: &'c Cache<L::Key, Kept<R, KIND>>,
+) -> &'c Cache<L::Key, Kept<R, KIND>> {
+    cache
+}
+
 /// What a lookup would have to go on with, for one who does not look.
-pub fn miss<L: Lookup, V: Value>(cache: &Cache<L::Key, V>, lookup: &L) -> Miss<L::Key> {
+pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lookup: &L) -> Miss<K> {
     Miss {
         hash: cache.shared().hash(lookup),
         key: lookup.key(),
@@ -88,7 +99,10 @@ pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
 /// If it was another type, which no expansion does.
 pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
     match miss.key.downcast::<K>() {
-        Ok(key) => Miss { hash: miss.hash, key: *key },
+        Ok(key) => Miss {
+            hash: miss.hash,
+            key: *key,
+        },
         Err(_) => unreachable!("the key of another function"),
     }
 }
@@ -136,7 +150,7 @@ pub async fn clear<K: crate::Key, V: Value>(cache: &Cache<K, V>) {
 }
 
 /// Begins the mutation of one key.
-pub fn begin<L: Lookup, V: Value>(cache: &Cache<L::Key, V>, lookup: &L) -> MutationGuard {
+pub fn begin<L: Lookup, V: Value>(lookup: &L, cache: &Cache<L::Key, V>) -> MutationGuard {
     MutationGuard::key(cache.shared(), cache.shared().hash(lookup), lookup.key())
 }
 

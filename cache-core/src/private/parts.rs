@@ -248,7 +248,7 @@ impl<T: Key> KeyPart for ValuePart<T> {
 }
 
 /// Finds the part for the value of an expression, or for a reference to a place, by autoref specialisation: `kind` is
-/// called on `&&&KeyProbe(&value)`, and the traits below are tried in their order. What comes back makes the part.
+/// called on `&&&&KeyProbe(&value)`, and the traits below are tried in their order. What comes back makes the part.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyProbe<'v, T>(pub &'v T);
 
@@ -266,11 +266,6 @@ pub trait MakePart<T> {
     fn part(self, value: T) -> Self::Part;
 }
 
-/// [`MakePart::part`], so that the bound is asked for where the value is written.
-pub fn part<T, M: MakePart<T>>(make: M, value: T) -> M::Part {
-    make.part(value)
-}
-
 /// A reference behind the reference, or something like one: neither is part of the key.
 pub trait NestedKind {
     /// Makes the part.
@@ -279,11 +274,11 @@ pub trait NestedKind {
     }
 }
 
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&KeyProbe<'_, &&Q> {}
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&KeyProbe<'_, &Option<&Q>> {}
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&KeyProbe<'_, Option<&Q>> {}
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&KeyProbe<'_, &Cow<'_, Q>> {}
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&KeyProbe<'_, Cow<'_, Q>> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&&KeyProbe<'_, &&Q> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&&KeyProbe<'_, &Option<&Q>> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&&KeyProbe<'_, Option<&Q>> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&&KeyProbe<'_, &Cow<'_, Q>> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> NestedKind for &&&KeyProbe<'_, Cow<'_, Q>> {}
 
 /// For [`NestedKind`].
 #[derive(Debug)]
@@ -337,7 +332,7 @@ pub trait ReferenceKind {
     }
 }
 
-impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> ReferenceKind for &KeyProbe<'_, &Q> {}
+impl<Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> ReferenceKind for &&KeyProbe<'_, &Q> {}
 
 /// For [`ReferenceKind`].
 #[derive(Debug)]
@@ -351,7 +346,7 @@ impl<'q, Q: ToOwned<Owned: Key> + Hash + Eq + ?Sized> MakePart<&'q Q> for Refere
     }
 }
 
-/// Anything else: the value itself, if it fits.
+/// Any other value that fits.
 pub trait ValueKind {
     /// Makes the part.
     fn kind(&self) -> Itself {
@@ -359,13 +354,12 @@ pub trait ValueKind {
     }
 }
 
-impl<T> ValueKind for KeyProbe<'_, T> {}
+impl<T: Key> ValueKind for &KeyProbe<'_, T> {}
 
 /// For [`ValueKind`].
 #[derive(Debug)]
 pub struct Itself;
 
-#[diagnostic::do_not_recommend]
 impl<T: Key> MakePart<T> for Itself {
     type Part = ValuePart<T>;
 
@@ -373,3 +367,17 @@ impl<T: Key> MakePart<T> for Itself {
         ValuePart(value)
     }
 }
+
+/// What does not fit: nothing makes a part of it, and that is what the compiler complains of.
+pub trait UnfitKeyKind {
+    /// Makes nothing.
+    fn kind(&self) -> NoPart {
+        NoPart
+    }
+}
+
+impl<T> UnfitKeyKind for KeyProbe<'_, T> {}
+
+/// For [`UnfitKeyKind`].
+#[derive(Debug)]
+pub struct NoPart;

@@ -40,7 +40,11 @@ impl Slot {
     }
 
     #[cold]
-    fn make<K: Key, V: Value>(&'static self, owner: &'static str, make: impl FnOnce() -> Cache<K, V>) -> &'static Cache<K, V> {
+    fn make<K: Key, V: Value>(
+        &'static self,
+        owner: &'static str,
+        make: impl FnOnce() -> Cache<K, V>,
+    ) -> &'static Cache<K, V> {
         // Before the lock: the settings of a cache are expressions of the user's.
         let made = make();
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

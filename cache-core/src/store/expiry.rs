@@ -69,9 +69,7 @@ impl<K> ExpiryIndex<K> {
     }
 
     pub(super) fn next(&self) -> Option<Nanos> {
-        self.lock()
-            .first_key_value()
-            .map(|((deadline, _), _)| *deadline)
+        self.lock().first_key_value().map(|((deadline, _), _)| *deadline)
     }
 
     #[cfg(test)]

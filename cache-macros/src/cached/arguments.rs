@@ -45,11 +45,31 @@ pub(super) enum Policy {
 }
 
 const STATIC: [&str; 12] = [
-    "max_size", "unbounded", "ttl", "tti", "skip", "key", "cache_if", "policy", "max_weight", "weigher", "name", "crate",
+    "max_size",
+    "unbounded",
+    "ttl",
+    "tti",
+    "skip",
+    "key",
+    "cache_if",
+    "policy",
+    "max_weight",
+    "weigher",
+    "name",
+    "crate",
 ];
 const OWNED: [&str; 4] = ["key", "skip", "cache_if", "crate"];
 /// What belongs to the builder of a cache of one's own.
-const BUILDER: [&str; 8] = ["max_size", "unbounded", "ttl", "tti", "policy", "max_weight", "weigher", "name"];
+const BUILDER: [&str; 8] = [
+    "max_size",
+    "unbounded",
+    "ttl",
+    "tti",
+    "policy",
+    "max_weight",
+    "weigher",
+    "name",
+];
 
 pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Errors) -> Arguments {
     let mut arguments = Arguments::default();
@@ -72,7 +92,8 @@ pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
 
 /// The cache of `#[cached_in(cache, …)]`.
 fn parse_cache(input: ParseStream<'_>, errors: &mut Errors) -> Option<Expr> {
-    const WHICH: &str = "say which cache: write `cached_in(self.users)` for a field, or `cached_in(USERS)` for a static";
+    const WHICH: &str =
+        "say which cache: write `cached_in(self.users)` for a field, or `cached_in(USERS)` for a static";
     let cache = if input.is_empty() || options::assignment_follows(input) {
         errors.push(syn::Error::new(input.span(), WHICH));
         return None;
@@ -164,7 +185,10 @@ impl Arguments {
                 other => errors.at(other, "`crate` is a path: write `crate = ::cache_core`"),
             },
             (known, _) if STATIC.contains(&known) => {
-                errors.at(&keyword, format!("`{known}` is not written like this: write {}", example(known)));
+                errors.at(
+                    &keyword,
+                    format!("`{known}` is not written like this: write {}", example(known)),
+                );
             }
             _ => {
                 let allowed: &[&str] = if attribute == Attribute::In { &OWNED } else { &STATIC };
@@ -207,7 +231,9 @@ fn skip_args(attribute: Attribute, keyword: &Ident, errors: &mut Errors) {
 /// Notes a number of entries that is none. Anything but a literal is left to the compiler.
 fn check_count(keyword: &Ident, expr: &Expr, errors: &mut Errors) -> bool {
     let message = match expr {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => match number.base10_parse::<u64>() {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number), ..
+        }) => match number.base10_parse::<u64>() {
             Ok(_) => return true,
             Err(_) => format!("`{keyword}` is too large: the most is {}", u64::MAX),
         },
@@ -223,14 +249,18 @@ fn check_count(keyword: &Ident, expr: &Expr, errors: &mut Errors) -> bool {
 
 fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime> {
     let message = match &expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => match duration::parse(&text.value()) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) => match duration::parse(&text.value()) {
             Ok(Duration::ZERO) => {
                 format!("a `{keyword}` of zero keeps nothing: write how long, as in \"60s\", or leave `{keyword}` out")
             }
             Ok(known) => return Some(Lifetime::Known(known)),
             Err(message) => message,
         },
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number), ..
+        }) => {
             let digits = number.base10_digits();
             format!("`{keyword}` needs a unit: write `{keyword} = \"{digits}s\"`, or a `Duration`")
         }
@@ -243,7 +273,8 @@ fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime
 
 fn skip_list(keyword: &Ident, list: TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
     use syn::ext::IdentExt as _;
-    let parser = |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
+    let parser =
+        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
     match parser.parse2(list) {
         Ok(names) if names.is_empty() => {
             errors.at(keyword, "`skip()` names no argument: write `skip(db)`, or leave it out");
@@ -265,7 +296,10 @@ fn policy(expr: &Expr, errors: &mut Errors) -> Option<Policy> {
         Some("lru") => Some(Policy::Lru),
         Some("tiny_lfu") => Some(Policy::TinyLfu),
         _ => {
-            errors.at(expr, "unknown policy: write `policy = \"lru\"` or `policy = \"tiny_lfu\"`");
+            errors.at(
+                expr,
+                "unknown policy: write `policy = \"lru\"` or `policy = \"tiny_lfu\"`",
+            );
             None
         }
     }
@@ -273,14 +307,18 @@ fn policy(expr: &Expr, errors: &mut Errors) -> Option<Policy> {
 
 fn text_of(expr: &Expr) -> Option<LitStr> {
     match expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.clone()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) => Some(text.clone()),
         _ => None,
     }
 }
 
 fn bool_of(expr: &Expr) -> Option<bool> {
     match expr {
-        Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Some(value.value),
+        Expr::Lit(ExprLit {
+            lit: Lit::Bool(value), ..
+        }) => Some(value.value),
         _ => None,
     }
 }

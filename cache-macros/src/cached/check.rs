@@ -10,7 +10,7 @@ use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
 use crate::error::Errors;
-use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part};
+use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
 use crate::key::{MAX_PARTS, Part, elements};
 
 /// What is to be expanded.
@@ -83,7 +83,10 @@ pub(super) fn plan(
     check_receiver(attribute, &given, &skipped, &function, errors);
 
     let named_by = |code: &TokenStream, argument: &Argument| {
-        argument.bindings().iter().any(|name| names_ident(code.clone(), &name.to_string()))
+        argument
+            .bindings()
+            .iter()
+            .any(|name| names_ident(code.clone(), &name.to_string()))
     };
     let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
     let in_key: Vec<usize> = (0..arguments.len())
@@ -102,7 +105,7 @@ pub(super) fn plan(
             errors.at(
                 tokens,
                 format!(
-                    "the type parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
+                    "the generic parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
                      keep the results in a cache of your own with `#[cached_in(..)]`"
                 ),
             );
@@ -130,9 +133,7 @@ pub(super) fn plan(
 
     let cache_code = given.cache.as_ref().map(ToTokens::to_token_stream);
     let kept = (0..arguments.len())
-        .filter(|at| {
-            in_key.contains(at) || cache_code.as_ref().is_some_and(|code| named_by(code, &arguments[*at]))
-        })
+        .filter(|at| in_key.contains(at) || cache_code.as_ref().is_some_and(|code| named_by(code, &arguments[*at])))
         .collect();
     let in_impl = function.receiver().is_some() || function.names_self_type() || skipped.contains("Self");
     let placement = match (attribute, in_impl) {
@@ -141,7 +142,10 @@ pub(super) fn plan(
         (_, false) if reaching.is_empty() => Placement::Free,
         (_, false) => Placement::Alone,
     };
-    let krate = given.krate.take().map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
+    let krate = given
+        .krate
+        .take()
+        .map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
     let keep_if = given.cache_if.take().map(|(_, expr)| expr);
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
@@ -164,8 +168,13 @@ pub(super) fn plan(
 /// One cache a function.
 fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
     for other in &function.attrs {
-        let Some(last) = other.path().segments.last() else { continue };
-        if ["cached_lru", "cached_ttl", "cached_in"].iter().any(|name| last.ident == name) {
+        let Some(last) = other.path().segments.last() else {
+            continue;
+        };
+        if ["cached_lru", "cached_ttl", "cached_in"]
+            .iter()
+            .any(|name| last.ident == name)
+        {
             errors.at(
                 other.path(),
                 format!(
@@ -179,25 +188,46 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
 }
 
 fn check_conflicts(given: &Arguments, errors: &mut Errors) {
-    let Arguments { max_size, unbounded, max_weight, weigher, key, skip, .. } = given;
-    if let (Some((size, _)), Some((unbounded, ()))) = (max_size, unbounded) {
-        let _ = size;
-        errors.at(unbounded, "`unbounded` and `max_size` exclude each other: leave one of them out");
+    let Arguments {
+        max_size,
+        unbounded,
+        max_weight,
+        weigher,
+        key,
+        skip,
+        ..
+    } = given;
+    if let (Some(_), Some((unbounded, ()))) = (max_size, unbounded) {
+        errors.at(
+            unbounded,
+            "`unbounded` and `max_size` exclude each other: leave one of them out",
+        );
     }
-    if let (Some((weight, _)), Some((other, ()))) = (max_weight, unbounded) {
-        let _ = weight;
-        errors.at(other, "`unbounded` and `max_weight` exclude each other: leave one of them out");
+    if let (Some(_), Some((unbounded, ()))) = (max_weight, unbounded) {
+        errors.at(
+            unbounded,
+            "`unbounded` and `max_weight` exclude each other: leave one of them out",
+        );
     }
     if let (Some((weight, _)), Some(_)) = (max_weight, max_size) {
-        errors.at(weight, "`max_weight` and `max_size` exclude each other: a cache is bound by weight or by count");
+        errors.at(
+            weight,
+            "`max_weight` and `max_size` exclude each other, a cache is bound by weight or by count: leave one of them out",
+        );
     }
     match (max_weight, weigher) {
-        (Some((weight, _)), None) => errors.at(weight, "`max_weight` needs to know what entries weigh: add `weigher = path::to_function`"),
+        (Some((weight, _)), None) => errors.at(
+            weight,
+            "`max_weight` needs to know what entries weigh: add `weigher = path::to_function`",
+        ),
         (None, Some((weigher, _))) => errors.at(weigher, "`weigher` needs a bound: add `max_weight = 1_000_000`"),
         _ => {}
     }
     if let (Some(_), Some((skip, _))) = (key, skip) {
-        errors.at(skip, "`key` is the whole key, so that there is nothing to `skip`: leave one of them out");
+        errors.at(
+            skip,
+            "`key` is the whole key, so that there is nothing to `skip`: leave one of them out",
+        );
     }
 }
 
@@ -205,19 +235,28 @@ fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
     let Some(returns) = function.returns() else {
         errors.at(
             &function.sig.ident,
-            format!("`{}` returns nothing, so that there is nothing to cache", function.sig.ident),
+            format!(
+                "`{}` returns nothing, so that there is nothing to cache",
+                function.sig.ident
+            ),
         );
         return None;
     };
     if let Some(opaque) = opaque_part(returns) {
-        errors.at(&opaque, format!("`{opaque}` has no name, and a cache has to name what it keeps: return a type that has one"));
+        errors.at(
+            &opaque,
+            format!(
+                "`{}` has no name, and a cache has to name what it keeps: return a type that has one",
+                readable(&opaque)
+            ),
+        );
         return None;
     }
     let kept = success_part(returns);
     if let Some(borrow) = borrowed_part(kept) {
         errors.at(
             &borrow,
-            format!("a cached value outlives the call, so that it cannot hold `{borrow}`: return something owned, such as `String` or `Arc<T>`"),
+            format!("a cached value outlives the call, so that it cannot hold `{}`: return something owned, such as `String` or `Arc<T>`", readable(&borrow)),
         );
         return None;
     }
@@ -239,10 +278,17 @@ fn success_part(returns: &Type) -> &Type {
 }
 
 /// The names in `skip(..)`, of which each has to be an argument.
-fn check_skip(given: &mut Arguments, function: &Function, arguments: &[Argument], errors: &mut Errors) -> HashSet<String> {
+fn check_skip(
+    given: &mut Arguments,
+    function: &Function,
+    arguments: &[Argument],
+    errors: &mut Errors,
+) -> HashSet<String> {
     let mut skipped = HashSet::new();
     for name in given.skip.iter().flat_map(|(_, names)| names) {
-        let known = arguments.iter().any(|argument| argument.is_named && argument.name == *name)
+        let known = arguments
+            .iter()
+            .any(|argument| argument.is_named && argument.name == *name)
             || (name == "self" && function.receiver().is_some())
             || (name == "Self" && function.receiver().is_none());
         if !known {
@@ -256,10 +302,16 @@ fn check_skip(given: &mut Arguments, function: &Function, arguments: &[Argument]
 
 fn unknown_argument(name: &Ident, function: &Function, arguments: &[Argument]) -> String {
     let receiver = function.receiver().map(|_| "self".to_owned());
-    let named = arguments.iter().filter(|argument| argument.is_named).map(|argument| argument.name.to_string());
+    let named = arguments
+        .iter()
+        .filter(|argument| argument.is_named)
+        .map(|argument| argument.name.to_string());
     let names: Vec<String> = receiver.into_iter().chain(named).collect();
     if names.is_empty() {
-        return format!("`{}` has no argument `{name}`, and no other to skip", function.sig.ident);
+        return format!(
+            "`{}` has no argument `{name}`, and no other to skip",
+            function.sig.ident
+        );
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     format!(
@@ -270,7 +322,13 @@ fn unknown_argument(name: &Ident, function: &Function, arguments: &[Argument]) -
 }
 
 /// `self` is in the key, or left out on purpose, or finds the cache.
-fn check_receiver(attribute: Attribute, given: &Arguments, skipped: &HashSet<String>, function: &Function, errors: &mut Errors) {
+fn check_receiver(
+    attribute: Attribute,
+    given: &Arguments,
+    skipped: &HashSet<String>,
+    function: &Function,
+    errors: &mut Errors,
+) {
     let Some(receiver) = function.receiver() else { return };
     let names_self = |expr: Option<&Expr>| expr.is_some_and(|expr| names_ident(expr.to_token_stream(), "self"));
     let decided = skipped.contains("self")
@@ -323,7 +381,10 @@ fn check_parts(
     let mut parts = Vec::new();
     for at in in_key {
         let ty = &arguments[*at].ty;
-        if reaching.iter().any(|(_, tokens)| tokens.to_string() == ty.to_token_stream().to_string()) {
+        if reaching
+            .iter()
+            .any(|(_, tokens)| tokens.to_string() == ty.to_token_stream().to_string())
+        {
             continue;
         }
         match Part::of(ty) {
@@ -335,7 +396,11 @@ fn check_parts(
 }
 
 fn settings(attribute: Attribute, given: Arguments) -> Settings {
-    let default_size = if attribute == Attribute::Lru { quote!(128) } else { quote!(1024) };
+    let default_size = if attribute == Attribute::Lru {
+        quote!(128)
+    } else {
+        quote!(1024)
+    };
     let bound = match (given.max_size, given.unbounded, given.max_weight, given.weigher) {
         (_, Some(_), _, _) => BoundBy::Nothing,
         (_, _, Some((_, max)), Some((_, weigher))) => BoundBy::Weight { max, weigher },

@@ -60,10 +60,11 @@ impl<'p> Code<'p> {
     /// What a companion is called, as `hidden` or for everybody.
     fn companion(&self, verb: &str, is_hidden: bool) -> Ident {
         let name = self.name();
-        let prefix = if is_hidden { "__" } else { "" };
-        match self.plan.placement {
-            Placement::Impl => format_ident!("{prefix}{}_{verb}", unraw(name), span = name.span()),
-            _ => format_ident!("{prefix}{verb}", span = name.span()),
+        match (self.plan.placement, is_hidden) {
+            (Placement::Impl, false) => format_ident!("{}_{verb}", unraw(name), span = name.span()),
+            (Placement::Impl, true) => hidden_of_method(name, verb),
+            (_, false) => format_ident!("{verb}", span = name.span()),
+            (_, true) => format_ident!("__{verb}", span = name.span()),
         }
     }
 
@@ -108,7 +109,10 @@ impl<'p> Code<'p> {
 
     fn keep_if(&self) -> TokenStream {
         let private = &self.private;
-        self.plan.keep_if.as_ref().map_or_else(|| quote!(#private::always), ToTokens::to_token_stream)
+        self.plan
+            .keep_if
+            .as_ref()
+            .map_or_else(|| quote!(#private::always), ToTokens::to_token_stream)
     }
 
     /// The arguments that companions take which do not run the body.
@@ -181,6 +185,7 @@ impl<'p> Code<'p> {
     fn load_inline(&self) -> TokenStream {
         let (private, keep_if, returns) = (&self.private, self.keep_if(), &self.plan.returns);
         let (kind, cache, miss, hit) = (hidden("kind"), hidden("cache"), hidden("miss"), hidden("hit"));
+        let key = hidden("key");
         let Home::Given(expr) = &self.plan.home else {
             unreachable!("a static cache has companions");
         };
@@ -191,8 +196,12 @@ impl<'p> Code<'p> {
         quote! {
             use #private::{AloneKind as _, PlainKind as _, SharedKind as _, UnfitKind as _};
             let #kind = (&&&#private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
-            let #cache = #given;
-            let #miss = match #private::find(#kind, #cache, &#make_key) {
+            let (#cache, #miss) = {
+                let #key = #make_key;
+                let #cache = #private::own(#kind, &#key, ::core::marker::PhantomData::<#returns>, #given);
+                (#cache, #private::find(#kind, #cache, &#key))
+            };
+            let #miss = match #miss {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
@@ -215,7 +224,9 @@ impl<'p> Code<'p> {
         self.plan
             .arguments
             .iter()
-            .filter(|argument| !argument.is_named || matches!(&argument.pat, syn::Pat::Ident(pat) if pat.mutability.is_some()))
+            .filter(|argument| {
+                !argument.is_named || matches!(&argument.pat, syn::Pat::Ident(pat) if pat.mutability.is_some())
+            })
             .map(|argument| {
                 let (name, pat) = (&argument.name, &argument.pat);
                 quote!(let #pat = #name;)
@@ -271,7 +282,8 @@ impl<'p> Code<'p> {
             Home::Given(expr) => expr.to_token_stream(),
             Home::Static(_) => TokenStream::new(),
         };
-        self.kept().filter(move |argument| names_ident(code.clone(), &argument.name.to_string()))
+        self.kept()
+            .filter(move |argument| names_ident(code.clone(), &argument.name.to_string()))
     }
 
     /// Makes the key of the arguments in scope.
@@ -280,7 +292,9 @@ impl<'p> Code<'p> {
             return self.key_inline();
         }
         let make = self.companion("key", true);
-        let passed = self.key_arguments().map(|(argument, form)| form.passed(&argument.name.to_token_stream()));
+        let passed = self
+            .key_arguments()
+            .map(|(argument, form)| form.passed(&argument.name.to_token_stream()));
         if self.plan.keyed_by_self {
             quote!(self.#make(#(#passed),*))
         } else {
@@ -367,7 +381,12 @@ impl<'p> Code<'p> {
     }
 
     fn impl_companions(&self) -> TokenStream {
-        let companions = [self.key_companion(), self.cache_companion(), self.uncached_companion(), self.begin_companions()];
+        let companions = [
+            self.key_companion(),
+            self.cache_companion(),
+            self.uncached_companion(),
+            self.begin_companions(),
+        ];
         quote!(#(#companions)*)
     }
 
@@ -390,10 +409,17 @@ impl<'p> Code<'p> {
                 let types = parts.iter().map(|(_, part)| part.borrowed(private));
                 let made = parts.iter().map(|(at, part)| {
                     let name = &self.plan.arguments[*at].name;
-                    let make = if part.optional { quote!(OptionPart) } else { quote!(Part) };
+                    let make = if part.optional {
+                        quote!(OptionPart)
+                    } else {
+                        quote!(Part)
+                    };
                     quote!(#private::#make(#name))
                 });
-                (quote!(#private::Parts<(#(#types,)*)>), quote!(#private::Parts((#(#made,)*))))
+                (
+                    quote!(#private::Parts<(#(#types,)*)>),
+                    quote!(#private::Parts((#(#made,)*))),
+                )
             }
             Key::Exprs(_) => {
                 let patterns = self.kept().filter(|argument| !argument.is_named).map(|argument| {
@@ -613,10 +639,7 @@ impl<'p> Code<'p> {
         let (begin, named, names) = (
             self.companion("begin", true),
             self.companion("begin_named", true),
-            match self.plan.placement {
-                Placement::Impl => format_ident!("__{}_KEY", unraw(self.name()).to_string().to_uppercase()),
-                _ => format_ident!("__KEY"),
-            },
+            self.companion("KEY", true),
         );
         let mut arguments: Vec<Lent> = self
             .key_arguments()
@@ -630,10 +653,16 @@ impl<'p> Code<'p> {
             arguments.insert(0, Lent::receiver());
         }
         let list = arguments.iter().map(|lent| unraw(&lent.name).to_string());
-        let messages = arguments.iter().map(|lent| self.missing_message(&unraw(&lent.name).to_string(), &arguments));
+        let messages = arguments
+            .iter()
+            .map(|lent| self.missing_message(&unraw(&lent.name).to_string(), &arguments));
         let types: Vec<_> = (0..arguments.len()).map(|at| format_ident!("A{at}")).collect();
         let targets: Vec<_> = arguments.iter().map(|lent| &lent.target).collect();
-        let bounds = types.iter().zip(&targets).map(|(ty, target)| quote!(#ty: #private::Lend<#target>)).collect::<Vec<_>>();
+        let bounds = types
+            .iter()
+            .zip(&targets)
+            .map(|(ty, target)| quote!(#ty: #private::Lend<#target>))
+            .collect::<Vec<_>>();
         let (tuple_type, tuple) = match &*types {
             [] => (quote!(()), quote!(_)),
             [one] => (quote!(#one), quote!(A0)),
@@ -645,7 +674,9 @@ impl<'p> Code<'p> {
         });
         let by_name = arguments.iter().map(|lent| {
             let (name, target) = (unraw(&lent.name).to_string(), &lent.target);
-            lent.pass(quote!(<A as #private::Argument<{ #private::name_hash(#name) }, OK, #target>>::argument(arguments)))
+            lent.pass(
+                quote!(<A as #private::Argument<{ #private::name_hash(#name) }, OK, #target>>::argument(arguments)),
+            )
         });
         let by_name_bounds = arguments.iter().map(|lent| {
             let (name, target) = (unraw(&lent.name).to_string(), &lent.target);
@@ -669,7 +700,7 @@ impl<'p> Code<'p> {
             #[allow(non_snake_case)]
             #vis fn #begin #generics (#tuple: #tuple_type) -> #krate::MutationGuard {
                 let #key = #made;
-                #private::begin(#cache, &#key)
+                #private::begin(&#key, #cache)
             }
 
             #attrs
@@ -680,7 +711,7 @@ impl<'p> Code<'p> {
             {
                 let _ = arguments;
                 let #key = #made_by_name;
-                #private::begin(#cache, &#key)
+                #private::begin(&#key, #cache)
             }
         }
     }
@@ -827,6 +858,17 @@ fn duration(lifetime: &Lifetime) -> TokenStream {
             quote!(::core::time::Duration::new(#secs, #nanos))
         }
         Lifetime::Computed(expr) => quote_spanned!(expr.span()=> { let ttl: ::core::time::Duration = #expr; ttl }),
+    }
+}
+
+/// What a hidden companion of a method is called. When there is none, because the method is not cached, the compiler
+/// names it, so it says what is missing.
+pub(crate) fn hidden_of_method(method: &Ident, verb: &str) -> Ident {
+    let plain = unraw(method);
+    match verb {
+        "begin" => format_ident!("__cached_{plain}", span = method.span()),
+        "KEY" => format_ident!("__CACHED_{}", plain.to_string().to_uppercase(), span = method.span()),
+        verb => format_ident!("__cached_{plain}_{verb}", span = method.span()),
     }
 }
 

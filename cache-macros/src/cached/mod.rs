@@ -4,6 +4,8 @@ mod arguments;
 mod check;
 mod expand;
 
+pub(crate) use self::expand::hidden_of_method;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 

@@ -145,7 +145,9 @@ fn say_which(cache: &Expr, errors: &mut Errors) {
     let written = cache.to_token_stream().to_string().replace(' ', "");
     errors.at(
         cache,
-        format!("say which entry: write `{written}(id)`, with an expression for the key, or `{written}(..)` for all of them"),
+        format!(
+            "say which entry: write `{written}(id)`, with an expression for the key, or `{written}(..)` for all of them"
+        ),
     );
 }
 
@@ -181,7 +183,9 @@ fn cached(path: Path) -> Cached {
 
 fn keys(arguments: Vec<Expr>) -> Keys {
     match &*arguments {
-        [Expr::Range(range)] if range.start.is_none() && range.end.is_none() && matches!(range.limits, RangeLimits::HalfOpen(_)) => {
+        [Expr::Range(range)]
+            if range.start.is_none() && range.end.is_none() && matches!(range.limits, RangeLimits::HalfOpen(_)) =>
+        {
             Keys::All
         }
         _ => Keys::Of(arguments),
@@ -203,7 +207,9 @@ impl Arguments {
             ("crate", _) => errors.at(&keyword, "`crate` is a path: write `crate = ::cache_core`"),
             ("clear_all", Form::Bare) => self.refine(&keyword, Keys::All, errors),
             ("clear_all", Form::Value(value)) => match &value {
-                Expr::Lit(ExprLit { lit: Lit::Bool(yes), .. }) if yes.value => self.refine(&keyword, Keys::All, errors),
+                Expr::Lit(ExprLit {
+                    lit: Lit::Bool(yes), ..
+                }) if yes.value => self.refine(&keyword, Keys::All, errors),
                 Expr::Lit(ExprLit { lit: Lit::Bool(_), .. }) => {
                     errors.at(value, "leave `clear_all` out: one entry is evicted unless it is there");
                 }
@@ -214,7 +220,11 @@ impl Arguments {
                 self.refine(&keyword, Keys::Made(key_fn), errors);
             }
             (known @ ("clear_all" | "key_fn"), _) => {
-                let example = if known == "clear_all" { "`clear_all`" } else { "`key_fn = |id, _name| id`" };
+                let example = if known == "clear_all" {
+                    "`clear_all`"
+                } else {
+                    "`key_fn = |id, _name| id`"
+                };
                 errors.at(&keyword, format!("`{known}` is not written like this: write {example}"));
             }
             _ => options::unknown("invalidates", &keyword, &ALLOWED, errors),
@@ -253,7 +263,13 @@ fn skip_args(keyword: &Ident, target: Option<&Target>, function: Option<&Functio
     let kept = names.last().map_or("key", String::as_str);
     let parameters: Vec<String> = names
         .iter()
-        .map(|name| if name == kept { name.clone() } else { format!("_{}", name.trim_start_matches('_')) })
+        .map(|name| {
+            if name == kept {
+                name.clone()
+            } else {
+                format!("_{}", name.trim_start_matches('_'))
+            }
+        })
         .collect();
     errors.at(
         keyword,
@@ -266,7 +282,11 @@ fn skip_args(keyword: &Ident, target: Option<&Target>, function: Option<&Functio
 }
 
 fn names(function: &Function) -> Vec<String> {
-    function.arguments().iter().map(|argument| argument.name.to_string()).collect()
+    function
+        .arguments()
+        .iter()
+        .map(|argument| argument.name.to_string())
+        .collect()
 }
 
 /// Notes a closure of the wrong number of parameters. Of a path only the compiler knows.
@@ -276,7 +296,10 @@ fn check_key_fn(key_fn: &Expr, function: Option<&Function>, errors: &mut Errors)
     if names.len() > crate::key::MAX_PARTS {
         errors.at(
             key_fn,
-            format!("`key_fn` takes at most {} arguments: write the key as a call, as in `invalidates(get_user(id))`", crate::key::MAX_PARTS),
+            format!(
+                "`key_fn` takes at most {} arguments: write the key as a call, as in `invalidates(get_user(id))`",
+                crate::key::MAX_PARTS
+            ),
         );
         return;
     }
@@ -297,6 +320,9 @@ fn check_key_fn(key_fn: &Expr, function: Option<&Function>, errors: &mut Errors)
             }
         }
         Expr::Closure(_) | Expr::Path(_) => {}
-        other => errors.at(other, "`key_fn` is a closure or the path of a function: write `key_fn = |id, _name| id`"),
+        other => errors.at(
+            other,
+            "`key_fn` is a closure or the path of a function: write `key_fn = |id, _name| id`",
+        ),
     }
 }

@@ -6,12 +6,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
-use syn::spanned::Spanned as _;
+use syn::spanned::Spanned;
 use syn::{FnArg, Pat, Path, ReceiverKind, Signature, Type};
 
 use super::arguments::{Arguments, Cached, Keys, Target};
+use crate::cached::hidden_of_method;
 use crate::function::{Argument, Function, hidden, opaque_part};
-use crate::key::{is_primitive, parts_of, value_of};
+use crate::key::{is_primitive, parts_of, respan, value_of};
 
 pub(super) fn tokens(arguments: &Arguments, function: &Function) -> TokenStream {
     let krate = &arguments.krate;
@@ -35,12 +36,19 @@ impl Code<'_> {
         let Function { attrs, vis, body, .. } = self.function;
         let body = body.as_ref().map(proc_macro2::Group::stream);
         let sig = self.signature();
-        let patterns = self.arguments.iter().filter(|argument| !argument.is_named).map(|argument| {
-            let (name, pat) = (&argument.name, &argument.pat);
-            quote!(let #pat = #name;)
-        });
+        let patterns = self
+            .arguments
+            .iter()
+            .filter(|argument| !argument.is_named)
+            .map(|argument| {
+                let (name, pat) = (&argument.name, &argument.pat);
+                quote!(let #pat = #name;)
+            });
         let (guards, outcome) = (hidden("guards"), hidden("outcome"));
-        let named = targets.iter().any(|target| matches!(target.keys, Keys::ByName)).then(|| self.bag());
+        let named = targets
+            .iter()
+            .any(|target| matches!(target.keys, Keys::ByName))
+            .then(|| self.bag());
         let begun = targets.iter().map(|target| self.begin(target));
         let returns = self.returned();
         let edge = returns.as_ref().map(|returns| {
@@ -110,7 +118,9 @@ impl Code<'_> {
         if let Some(receiver) = self.function.receiver() {
             given.push(("self".to_owned(), receiver.self_token.to_token_stream()));
         }
-        let types: Vec<_> = (0..given.len()).map(|at| format_ident!("A{at}", span = Span::mixed_site())).collect();
+        let types: Vec<_> = (0..given.len())
+            .map(|at| format_ident!("A{at}", span = Span::mixed_site()))
+            .collect();
         let lends = given.iter().zip(&types).enumerate().map(|(at, ((name, _), ty))| {
             let at = syn::Index::from(at);
             quote! {
@@ -138,37 +148,44 @@ impl Code<'_> {
         let private = &self.private;
         match (&target.cache, &target.keys) {
             // Parsing lets no other keys through for a cache.
-            (Cached::Cache(cache), Keys::All | Keys::ByName | Keys::Made(_)) => quote_spanned!(cache.span()=> #private::begin_all(&(#cache))),
+            (Cached::Cache(cache), Keys::All | Keys::ByName | Keys::Made(_)) => {
+                quote_spanned!(cache.span()=> #private::begin_all(&(#cache)))
+            }
             (Cached::Cache(cache), Keys::Of(exprs)) => {
                 let (shadows, parts) = (self.shadows(), parts_of(exprs, private));
-                quote_spanned!(cache.span()=> { #shadows #private::begin(&(#cache), &#parts) })
+                let begin = respan(&quote!(#private::begin), cache.span());
+                quote_spanned!(cache.span()=> { #shadows #begin(&#parts, &(#cache)) })
             }
             (cached, Keys::All) => {
-                let get = companion(cached, "cache", "cache");
+                let get = companion(cached, "cache");
                 quote_spanned!(cached.span()=> #private::begin_all(#get()))
             }
             (cached, Keys::Of(exprs)) => {
-                let begin = companion(cached, "__begin", "begin");
+                let begin = companion(cached, "begin");
                 let shadows = self.shadows();
                 let values: Vec<_> = exprs.iter().map(|expr| self.value(expr)).collect();
                 let values = match &*values {
                     [one] => quote!(#one),
-                    many => quote!((#(#many),*)),
+                    many => {
+                        let tuple = quote!((#(#many),*));
+                        respan(&tuple, exprs.first().map_or_else(|| cached.span(), Spanned::span))
+                    }
                 };
                 quote_spanned!(cached.span()=> { #shadows #begin(#values) })
             }
             (cached, Keys::Made(key_fn)) => {
-                let begin = companion(cached, "__begin", "begin");
+                let begin = companion(cached, "begin");
                 let made = self.made(key_fn);
                 quote_spanned!(cached.span()=> #begin(#made))
             }
             (cached, Keys::ByName) => {
-                let begin = companion(cached, "__begin_named", "begin_named");
-                let names = companion(cached, "__KEY", "KEY");
+                let begin = companion(cached, "begin_named");
+                let names = companion(cached, "KEY");
                 let value = hidden("arguments");
                 let given = self.arguments.iter().filter(|argument| argument.is_named);
                 let mut given: Vec<_> = given.map(|argument| argument.name.unraw().to_string()).collect();
                 given.extend(self.function.receiver().map(|_| "self".to_owned()));
+                let private = respan(private, cached.span());
                 quote_spanned! {cached.span()=>
                     #begin::<_, { #private::covered(#names.0, &[#(#given),*], #names.1) }>(&#value)
                 }
@@ -198,7 +215,8 @@ impl Code<'_> {
                 _ => quote!(&#name),
             }
         });
-        quote_spanned!(key_fn.span()=> #private::#call(#key_fn, #(#references),*))
+        let call = respan(&quote!(#private::#call), key_fn.span());
+        quote_spanned!(key_fn.span()=> #call(#key_fn, #(#references),*))
     }
 
     /// Lets names in expressions stand for references, so that nothing is moved. Primitives stay as they are.
@@ -231,18 +249,20 @@ impl Cached {
 }
 
 /// The path of a companion: in the handle of a function, or beside a method.
-fn companion(cached: &Cached, of_function: &str, of_method: &str) -> TokenStream {
+fn companion(cached: &Cached, verb: &str) -> TokenStream {
     match cached {
         Cached::Function(path) => {
-            let (path, name) = (in_expression(path), syn::Ident::new(of_function, path.span()));
+            let name = match verb {
+                "cache" => format_ident!("cache", span = cached.span()),
+                hidden => format_ident!("__{hidden}", span = cached.span()),
+            };
+            let path = in_expression(path);
             quote!(#path::#name)
         }
         Cached::Method(of, method) => {
-            let plain = method.unraw();
-            let name = match of_method {
-                "cache" => format_ident!("{plain}_cache", span = method.span()),
-                "KEY" => format_ident!("__{}_KEY", plain.to_string().to_uppercase(), span = method.span()),
-                hidden => format_ident!("__{plain}_{hidden}", span = method.span()),
+            let name = match verb {
+                "cache" => format_ident!("{}_cache", method.unraw(), span = method.span()),
+                hidden => hidden_of_method(method, hidden),
             };
             let of = in_expression(of);
             quote!(#of::#name)

@@ -1,0 +1,8 @@
+use cache_core::cached_lru;
+
+#[cached_lru(max_size = 10, max_weight = 10, weigher = weigh)]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use cache_core::{Cache, cached_in};
+
+struct Users {
+    cache: Cache<u64, u64>,
+}
+
+impl Users {
+    #[cached_in(self.cache, ttl = "60s")]
+    async fn get(&self, id: u64) -> u64 {
+        id
+    }
+}
+
+fn main() {}

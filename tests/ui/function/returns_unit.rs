@@ -1,0 +1,8 @@
+use cache_core::cached_lru;
+
+#[cached_lru(max_size = 10)]
+async fn get(id: u64) -> () {
+    let _ = id;
+}
+
+fn main() {}

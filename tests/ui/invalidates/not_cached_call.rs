@@ -1,0 +1,12 @@
+use cache_core::invalidates;
+
+async fn get_item(item_id: u64) -> u64 {
+    item_id
+}
+
+#[invalidates(get_item(item_id))]
+async fn rename(item_id: u64) -> u64 {
+    get_item(item_id).await
+}
+
+fn main() {}

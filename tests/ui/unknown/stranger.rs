@@ -1,0 +1,8 @@
+use cache_core::cached_lru;
+
+#[cached_lru(capacity = 10)]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}
