@@ -88,11 +88,16 @@ pub(super) fn plan(
             .iter()
             .any(|name| names_ident(code.clone(), &name.to_string()))
     };
+    let holder = given.cache.as_ref().and_then(holder_of);
     let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
             Some(code) => named_by(code, &arguments[*at]),
-            None => !skipped.contains(&arguments[*at].name.to_string()),
+            // An argument whose field is the cache stands to it as `self` does in a method.
+            None => {
+                let name = arguments[*at].name.to_string();
+                !skipped.contains(&name) && holder.as_ref().is_none_or(|holder| *holder != name)
+            }
         })
         .collect();
     let keyed_by_self = key_code.is_some_and(|code| names_ident(code, "self"));
@@ -370,6 +375,20 @@ fn reaching(
             Some((parameter.clone(), tokens))
         })
         .collect()
+}
+
+/// Whose field an expression names, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay in the key.)
+fn holder_of(cache: &Expr) -> Option<String> {
+    match cache {
+        Expr::Field(field) => match &*field.base {
+            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+            base => holder_of(base),
+        },
+        Expr::Paren(inner) => holder_of(&inner.expr),
+        Expr::Group(inner) => holder_of(&inner.expr),
+        Expr::Reference(inner) => holder_of(&inner.expr),
+        _ => None,
+    }
 }
 
 fn check_parts(

@@ -1,0 +1,314 @@
+//! P1: once an invalidation has returned, no call that starts later returns, and nothing keeps, a value whose load
+//! started before it returned. For each way to invalidate and each way to load.
+
+mod support;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Cache, cached_in, cached_lru, cached_ttl, invalidates};
+use support::{Source, soon};
+
+type Shared = Cache<u64, u64>;
+type Loading = Pin<Box<dyn Future<Output = u64> + Send>>;
+type Invalidating = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+const KEY: u64 = 7;
+
+#[derive(Debug)]
+struct NotClone;
+
+/// Something with a cache, and functions that load into it and evict from it.
+#[derive(Clone)]
+struct Subject {
+    cache: Shared,
+    source: Arc<Source>,
+}
+
+#[cached_in(subject.cache)]
+async fn in_own(subject: &Subject, id: u64) -> u64 {
+    let _ = id;
+    subject.source.read().await
+}
+
+#[cached_in(subject.cache)]
+async fn in_own_fallible(subject: &Subject, id: u64) -> Result<u64, NotClone> {
+    let _ = id;
+    subject.source.try_read().await.map_err(|_| NotClone)
+}
+
+#[invalidates(subject.cache(id))]
+async fn mutate(subject: &Subject, id: u64) -> Result<(), &'static str> {
+    let _ = id;
+    let _ = subject;
+    Err("a failed mutation evicts as well")
+}
+
+#[invalidates(subject.cache(..))]
+async fn mutate_all(subject: &Subject) {
+    let _ = subject;
+}
+
+const LOADS: [(&str, fn(Subject) -> Loading); 8] = [
+    ("get_or_load", |it| {
+        Box::pin(async move { it.cache.get_or_load(KEY, || it.source.read()).await })
+    }),
+    ("try_get_or_load", |it| {
+        Box::pin(async move { it.cache.try_get_or_load(KEY, || it.source.try_read()).await.unwrap() })
+    }),
+    ("try_get_or_load_unshared", |it| {
+        Box::pin(async move {
+            let load = || async { it.source.try_read().await.map_err(|_| NotClone) };
+            it.cache.try_get_or_load_unshared(KEY, load).await.unwrap()
+        })
+    }),
+    ("refresh", |it| {
+        Box::pin(async move { it.cache.refresh(KEY, || it.source.read()).await })
+    }),
+    ("try_refresh", |it| {
+        Box::pin(async move { it.cache.try_refresh(KEY, || it.source.try_read()).await.unwrap() })
+    }),
+    ("attribute", |it| Box::pin(async move { in_own(&it, KEY).await })),
+    ("attribute, fallible", |it| {
+        Box::pin(async move { in_own_fallible(&it, KEY).await.unwrap() })
+    }),
+    ("handle's refresh", |it| {
+        Box::pin(async move { in_own::refresh(&it, KEY).await })
+    }),
+];
+
+const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 11] = [
+    ("invalidate", |it| {
+        Box::pin(async move { drop(it.cache.invalidate(&KEY).await) })
+    }),
+    ("invalidate_local", |it| {
+        Box::pin(async move { drop(it.cache.invalidate_local(&KEY)) })
+    }),
+    ("clear", |it| Box::pin(async move { it.cache.clear().await })),
+    ("insert_with_ttl zero", |it| {
+        Box::pin(async move { it.cache.insert_with_ttl(KEY, 0, Duration::ZERO).await })
+    }),
+    ("guard, finished", |it| {
+        Box::pin(async move { it.cache.begin_mutation(&KEY).await.finish().await })
+    }),
+    ("guard, dropped", |it| {
+        Box::pin(async move { drop(it.cache.begin_mutation(&KEY).await) })
+    }),
+    ("guard of all, finished", |it| {
+        Box::pin(async move { it.cache.begin_mutation_all().await.finish().await })
+    }),
+    ("guard of all, dropped", |it| {
+        Box::pin(async move { drop(it.cache.begin_mutation_all().await) })
+    }),
+    ("attribute", |it| Box::pin(async move { drop(mutate(&it, KEY).await) })),
+    ("attribute for all", |it| Box::pin(async move { mutate_all(&it).await })),
+    ("handle's invalidate", |it| {
+        Box::pin(async move { drop(in_own::invalidate(&it, KEY).await) })
+    }),
+];
+
+fn subject() -> Subject {
+    Subject {
+        cache: Cache::builder().name("subject").build(),
+        source: Arc::new(Source::new(1)),
+    }
+}
+
+/// The old load ends before anybody asks again: it must not be kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_in_flight_is_not_kept_after_an_invalidation() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        for (load, start) in LOADS {
+            let it = subject();
+            let old = tokio::spawn(start(it.clone()));
+            let read = it.source.started().await;
+            it.source.set(2);
+            soon(invalidate(it.clone())).await;
+            read.go_on();
+            // It overlapped the invalidation, so that it may return what it read.
+            assert_eq!(soon(old).await.unwrap(), 1, "{load} under {invalidation}");
+            assert_eq!(it.cache.peek(&KEY), None, "{load} under {invalidation} was kept");
+            assert_eq!(it.cache.len(), 0);
+        }
+    }
+}
+
+/// Somebody asks while the old load still runs: he must not join it, and its end must not replace what he got.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_after_an_invalidation_does_not_join_an_older_load() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        for (load, start) in LOADS {
+            for old_first in [true, false] {
+                let it = subject();
+                let old = tokio::spawn(start(it.clone()));
+                let old_read = it.source.started().await;
+                it.source.set(2);
+                soon(invalidate(it.clone())).await;
+
+                let new = tokio::spawn({
+                    let it = it.clone();
+                    async move { it.cache.get_or_load(KEY, || it.source.read()).await }
+                });
+                let new_read = it.source.started().await;
+                assert_eq!(new_read.value, 2);
+                if old_first {
+                    old_read.go_on();
+                    soon(old).await.unwrap();
+                    new_read.go_on();
+                    assert_eq!(soon(new).await.unwrap(), 2, "{load} under {invalidation}");
+                } else {
+                    new_read.go_on();
+                    assert_eq!(soon(new).await.unwrap(), 2, "{load} under {invalidation}");
+                    old_read.go_on();
+                    soon(old).await.unwrap();
+                }
+                assert_eq!(it.cache.peek(&KEY), Some(2), "{load} under {invalidation}");
+            }
+        }
+    }
+}
+
+/// Who waited for the old load when the invalidation came may get it; the cache may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiters_of_a_detached_load_are_served_and_nothing_is_kept() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        let it = subject();
+        let call = |it: Subject| async move { it.cache.get_or_load(KEY, || it.source.read()).await };
+        let callers: Vec<_> = (0..5).map(|_| tokio::spawn(call(it.clone()))).collect();
+        let read = it.source.started().await;
+        support::until(|| it.cache.stats().misses == 5).await;
+        soon(invalidate(it.clone())).await;
+        read.go_on();
+        for caller in callers {
+            assert_eq!(soon(caller).await.unwrap(), 1);
+        }
+        assert_eq!(it.source.reads(), 1);
+        assert_eq!(it.cache.peek(&KEY), None, "under {invalidation}");
+    }
+}
+
+/// A value put in by hand is newer than a load that was under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_load_does_not_replace_an_inserted_value() {
+    for (load, start) in LOADS {
+        let it = subject();
+        let old = tokio::spawn(start(it.clone()));
+        let read = it.source.started().await;
+        it.cache.insert(KEY, 2).await;
+        read.go_on();
+        soon(old).await.unwrap();
+        assert_eq!(it.cache.peek(&KEY), Some(2), "{load}");
+    }
+}
+
+/// Of two reloads, the one that began later counts, whichever ends first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_later_of_two_reloads_is_kept() {
+    for later_first in [true, false] {
+        let it = subject();
+        let reload = |it: Subject| async move { it.cache.refresh(KEY, || it.source.read()).await };
+        let earlier = tokio::spawn(reload(it.clone()));
+        let earlier_read = it.source.started().await;
+        it.source.set(2);
+        let later = tokio::spawn(reload(it.clone()));
+        let later_read = it.source.started().await;
+        let (first, second) = if later_first {
+            ((later_read, later), (earlier_read, earlier))
+        } else {
+            ((earlier_read, earlier), (later_read, later))
+        };
+        first.0.go_on();
+        soon(first.1).await.unwrap();
+        second.0.go_on();
+        soon(second.1).await.unwrap();
+        assert_eq!(it.cache.peek(&KEY), Some(2));
+    }
+}
+
+/// The caches of annotated functions, in a module each so that their names do not meet.
+mod annotated {
+    use super::*;
+
+    #[cached_lru(skip(source))]
+    pub async fn lru(source: &Source, id: u64) -> u64 {
+        let _ = id;
+        source.read().await
+    }
+
+    #[cached_ttl(skip(source))]
+    pub async fn ttl(source: &Source, id: u64) -> Result<u64, &'static str> {
+        let _ = id;
+        source.try_read().await
+    }
+
+    #[invalidates(lru(id), ttl(id))]
+    pub async fn by_call(id: u64) {}
+
+    #[invalidates(lru)]
+    #[invalidates(ttl)]
+    pub async fn by_name(id: u64) {}
+
+    #[invalidates(lru, clear_all, ttl, clear_all = true)]
+    pub async fn by_clear_all() {}
+
+    #[invalidates(lru, key_fn = |id| id, ttl, key_fn = key_of)]
+    pub async fn by_key_fn(id: u64) {}
+
+    fn key_of(id: &u64) -> u64 {
+        *id
+    }
+
+    pub const FORMS: [(&str, fn(u64) -> Invalidating); 6] = [
+        ("by call", |id| Box::pin(by_call(id))),
+        ("by name", |id| Box::pin(by_name(id))),
+        ("clear_all", |_| Box::pin(by_clear_all())),
+        ("key_fn", |id| Box::pin(by_key_fn(id))),
+        ("handle's invalidate", |id| {
+            Box::pin(async move {
+                lru::invalidate(id).await;
+                ttl::invalidate(id).await;
+            })
+        }),
+        ("handle's clear", |_| {
+            Box::pin(async move {
+                lru::clear().await;
+                ttl::clear().await;
+            })
+        }),
+    ];
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_the_attributes_detaches_loads_in_flight() {
+    use annotated::{FORMS, lru, ttl};
+    for (at, (form, invalidate)) in (0..).zip(FORMS) {
+        let source = Arc::new(Source::new(1));
+        let starts: [Loading; 4] = [
+            Box::pin({
+                let source = Arc::clone(&source);
+                async move { lru(&source, at).await }
+            }),
+            Box::pin({
+                let source = Arc::clone(&source);
+                async move { ttl(&source, at).await.unwrap() }
+            }),
+            Box::pin({
+                let source = Arc::clone(&source);
+                async move { lru::refresh(&source, at).await }
+            }),
+            Box::pin({
+                let source = Arc::clone(&source);
+                async move { ttl::refresh(&source, at).await.unwrap() }
+            }),
+        ];
+        for start in starts {
+            let old = tokio::spawn(start);
+            let read = source.started().await;
+            soon(invalidate(at)).await;
+            read.go_on();
+            soon(old).await.unwrap();
+            assert_eq!((lru::peek(at), ttl::peek(at)), (None, None), "{form}");
+        }
+    }
+}
