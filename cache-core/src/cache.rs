@@ -516,13 +516,13 @@ impl<K: Key, V: Value> Cache<K, V> {
 
     fn put(&self, key: K, value: V, ttl: Option<Duration>) {
         let shared = &self.shared;
+        shared.reclaim_some();
         let hash = shared.hash(&key);
         let entry = shared.entry_for(&key, value, ttl);
         // A clone for the store, because the table needs the key as well.
         let write = || shared.keep(hash, key.clone(), entry);
         let replaced = shared.flights.put(hash, &key, write);
         drop(replaced);
-        shared.reclaim_some();
     }
 }
 
@@ -609,6 +609,7 @@ impl<K: Key, V: Value> Shared<K, V> {
     /// Whether there was an entry anybody could have got.
     fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
         let Some(gone) = gone else { return false };
+        self.store.settle();
         let expired = gone.is_mortal() && gone.is_expired(self.now());
         self.counters.one(if expired {
             Count::Expirations
@@ -640,6 +641,7 @@ impl<K: Key, V: Value> Shared<K, V> {
 impl<K: Key, V: Value> Reclaim for Shared<K, V> {
     fn reclaim(&self) -> bool {
         self.reclaim_all();
+        self.store.settle();
         self.store.next_deadline().is_some()
     }
 }

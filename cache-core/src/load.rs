@@ -178,6 +178,8 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
 
     fn succeed(&mut self, entry: Arc<Entry<V>>, keep: bool) {
         self.landed = true;
+        // Before, so that what has expired takes nobody's room.
+        self.shared.reclaim_some();
         let Self {
             shared,
             hash,
@@ -195,7 +197,6 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
             }
         });
         drop(replaced);
-        self.shared.reclaim_some();
     }
 
     fn fail(&mut self, ending: Ending<Arc<Entry<V>>>) {

@@ -154,7 +154,7 @@ pub const fn kind(is_result: bool, keeps_success: bool, shares_error: bool, keep
 pub struct Kind<const KIND: u8>;
 
 /// Asks the same of a type that may have generic parameters, which a constant may not, by autoref specialisation:
-/// called on `&&&KindProbe`, the traits below are tried in their order.
+/// called on `&&&&KindProbe`, the traits below are tried in their order.
 #[derive(Debug)]
 pub struct KindProbe<R>(pub PhantomData<R>);
 

@@ -91,7 +91,7 @@ impl Read {
 
 /// Fails a test that would hang. Not a measure of time: nothing that works comes near it.
 pub async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
+    tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .expect("this should not hang")
 }

@@ -45,7 +45,10 @@ fn read(folder: &Path, groups: &mut Groups) -> Result<(), Box<dyn Error>> {
         let group = benchmark["group_id"].as_str().ok_or("a benchmark without a group")?;
         let name = benchmark["function_id"].as_str().ok_or("a benchmark without a name")?;
         let median = estimates["median"]["point_estimate"].as_f64().ok_or("no median")?;
-        groups.entry(group.to_owned()).or_default().push((name.to_owned(), median));
+        groups
+            .entry(group.to_owned())
+            .or_default()
+            .push((name.to_owned(), median));
         return Ok(());
     }
     for entry in fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))? {

@@ -107,6 +107,9 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
     /// Removes the entry that was [`due`](Self::due), if it still is; otherwise it will be due again.
     fn remove_expired(&self, due: &Due<K>, now: Nanos) -> Option<Arc<Entry<V>>>;
 
+    /// Frees what has left the store, as far as no reader holds it. Called outside of all locks.
+    fn settle(&self);
+
     /// When [`due`](Self::due) will next have something to say.
     fn next_deadline(&self) -> Option<Nanos>;
 

@@ -18,6 +18,9 @@ use super::{Bound, Cleared, Due, Entry, Policy, Store};
 use crate::clock::Nanos;
 use crate::key::{Key, Value};
 
+/// Garbage is freed two epochs after it was retired, and each flush moves on by one at most.
+const EPOCHS_TO_FREE: usize = 4;
+
 pub(crate) struct MokaStore<K, V> {
     room: ArcSwap<Room<K, V>>,
     policy: Policy,
@@ -133,6 +136,15 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
         }
         room.expiry.list(&entry, due.hash, || due.key.clone());
         None
+    }
+
+    fn settle(&self) {
+        // What was removed is still named in moka's log of operations,
+        self.room.load().map.run_pending_tasks();
+        // and then waits until no reader can have it: for the collector to go round, which only use makes it do.
+        for _ in 0..EPOCHS_TO_FREE {
+            crossbeam_epoch::pin().flush();
+        }
     }
 
     fn next_deadline(&self) -> Option<Nanos> {

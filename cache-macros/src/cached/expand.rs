@@ -195,7 +195,7 @@ impl<'p> Code<'p> {
         let patterns = self.patterns();
         quote! {
             use #private::{AloneKind as _, PlainKind as _, SharedKind as _, UnfitKind as _};
-            let #kind = (&&&#private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
+            let #kind = (&&&&#private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
             let (#cache, #miss) = {
                 let #key = #make_key;
                 let #cache = #private::own(#kind, &#key, ::core::marker::PhantomData::<#returns>, #given);
