@@ -23,20 +23,14 @@ async fn get_user(db: &Db, id: u64) -> Result<String, String> {
 #[cached_ttl(ttl = "5m", skip(db))]
 async fn count_names(db: &Db, initial: char) -> usize {
     println!("  counting names with {initial} in the database");
-    db.lock()
-        .await
-        .values()
-        .filter(|name| name.starts_with(initial))
-        .count()
+    let users = db.lock().await;
+    users.values().filter(|name| name.starts_with(initial)).count()
 }
 
 /// Evicts that user and all counts before the body runs; what is loaded while it runs is not kept either.
 #[invalidates(get_user(id), count_names(..))]
 async fn rename_user(db: &Db, id: u64, name: &str) {
-    println!(
-        "  renaming user {id}; is the old name still cached? {:?}",
-        get_user::peek(id)
-    );
+    println!("  renaming user {id}, of whom the cache has {:?}", get_user::peek(id));
     db.lock().await.insert(id, name.to_owned());
 }
 

@@ -6,6 +6,8 @@ mod clock;
 mod flight;
 mod key;
 mod load;
+#[cfg(all(test, cache_core_model))]
+mod model;
 mod mutation;
 mod outcome;
 mod reaper;
