@@ -81,7 +81,10 @@ impl World {
                 },
             }
         };
-        assert!(seen >= floor, "a call that began after an invalidation got version {seen} < {floor}");
+        assert!(
+            seen >= floor,
+            "a call that began after an invalidation got version {seen} < {floor}"
+        );
     }
 
     fn reload(&self, key: u64) {

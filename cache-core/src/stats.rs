@@ -131,7 +131,8 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Hits as a share of all lookups, between 0 and 1; 0 before the first lookup.
+    /// Hits as a share of all lookups, between 0 and 1; 0 before the first lookup. Who shared another caller's load did
+    /// not hit: [`coalesced`](Self::coalesced) counts those.
     ///
     /// # Example: nothing asked, nothing hit
     /// ```
@@ -151,14 +152,16 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} hits, {} misses ({:.1} % hit), {} loads ({} failed, {} coalesced), {} entries, {} evicted, {} expired, {} invalidated",
+            "hits {}, misses {} (hit rate {:.1} %), coalesced {}, loads {} (failed {}), entries {}, inserted {}, evicted {}, \
+             expired {}, invalidated {}",
             self.hits,
             self.misses,
             self.hit_rate() * 100.0,
+            self.coalesced,
             self.loads,
             self.load_failures,
-            self.coalesced,
             self.len,
+            self.insertions,
             self.evictions,
             self.expirations,
             self.invalidations,

@@ -328,6 +328,27 @@ pub(crate) fn borrowed_part(ty: &Type) -> Option<TokenStream> {
     borrows.0
 }
 
+/// The type with `'static` for every lifetime: what can be named where those of the function cannot.
+pub(crate) fn with_static_lifetimes(ty: &Type) -> Type {
+    struct Static;
+    impl VisitMut for Static {
+        fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
+            reference.lifetime = Some(syn::parse_quote!('static));
+            syn::visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            *lifetime = syn::parse_quote!('static);
+        }
+
+        // Their lifetimes are bound by themselves.
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
+    }
+    let mut ty = ty.clone();
+    Static.visit_type_mut(&mut ty);
+    ty
+}
+
 /// The type with a name for every lifetime that has none, for where the compiler does not fill them in.
 pub(crate) fn with_named_lifetimes(ty: &Type, name: &Lifetime) -> Type {
     struct Name<'n>(&'n Lifetime);

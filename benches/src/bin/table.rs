@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn read(folder: &Path, groups: &mut Groups) -> Result<(), Box<dyn Error>> {
     let estimates = folder.join("new/estimates.json");
     if estimates.is_file() {
-        let benchmark = json(folder.join("new/benchmark.json"))?;
-        let estimates = json(estimates)?;
+        let benchmark = json(&folder.join("new/benchmark.json"))?;
+        let estimates = json(&estimates)?;
         let group = benchmark["group_id"].as_str().ok_or("a benchmark without a group")?;
         let name = benchmark["function_id"].as_str().ok_or("a benchmark without a name")?;
         let median = estimates["median"]["point_estimate"].as_f64().ok_or("no median")?;
@@ -60,7 +60,7 @@ fn read(folder: &Path, groups: &mut Groups) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn json(path: PathBuf) -> Result<Value, Box<dyn Error>> {
-    let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn json(path: &Path) -> Result<Value, Box<dyn Error>> {
+    let text = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?)
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not serve as the key argument of type `{Q}`",
     label = "the cached function is keyed by `{Q}` here",
-    note = "write the key out: `invalidates(function(expr, ..))`, or `invalidates(function, key_fn = |..| ..)`"
+    note = "a cached function is keyed by its arguments in order, without those it skips: write an expression for each of \
+            them, as in `invalidates(function(expr, ..))`, or make them with `key_fn`"
 )]
 pub trait Lend<Q: ?Sized> {
     /// The reference.
@@ -71,6 +72,11 @@ owner!([T] Arc<[T]> => [T]);
 
 /// The arguments of a mutation, asked for by the hash of their name. Implemented by each expansion for a type of its
 /// own.
+#[diagnostic::on_unimplemented(
+    message = "the argument of the same name does not serve as the key argument of type `{Q}`",
+    label = "the cached function is keyed by `{Q}` here",
+    note = "write the key out, as in `invalidates(function(expr, ..))`, with an expression for each key argument"
+)]
 pub trait Argument<const NAME: u64, const COVERED: bool, Q: ?Sized> {
     /// The one of that name.
     fn argument(&self) -> &Q;

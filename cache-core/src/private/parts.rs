@@ -203,9 +203,8 @@ macro_rules! tuple {
 }
 
 impl Hash for Parts<()> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        ().hash(state);
-    }
+    // Like `()`, which adds nothing to a hash.
+    fn hash<H: Hasher>(&self, _state: &mut H) {}
 }
 
 impl Lookup for Parts<()> {

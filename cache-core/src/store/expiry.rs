@@ -6,45 +6,53 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Due, Entry};
 use crate::clock::{NEVER, Nanos};
 
-/// Deadline and serial in order, with the hash and the key they stand for.
-type Listed<K> = BTreeMap<(Nanos, u64), (u64, K)>;
+/// Deadline and serial in order, with the entries they stand for.
+type Listed<K, V> = BTreeMap<(Nanos, u64), Due<K, V>>;
 
-pub(super) struct ExpiryIndex<K> {
-    listed: Mutex<Listed<K>>,
+pub(super) struct ExpiryIndex<K, V> {
+    listed: Mutex<Listed<K, V>>,
 }
 
-impl<K> ExpiryIndex<K> {
+impl<K, V> ExpiryIndex<K, V> {
     pub(super) fn new() -> Self {
         Self {
             listed: Mutex::new(BTreeMap::new()),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Listed<K>> {
+    fn lock(&self) -> MutexGuard<'_, Listed<K, V>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists an entry that is about to be stored, if time can end it.
-    pub(super) fn list<V>(&self, entry: &Entry<V>, hash: u64, key: impl FnOnce() -> K) {
+    pub(super) fn list(&self, entry: &Arc<Entry<V>>, hash: u64, key: impl FnOnce() -> K) {
         let deadline = entry.deadline();
         if deadline != NEVER {
-            let key = key();
+            let due = Due {
+                hash,
+                key: key(),
+                entry: Arc::downgrade(entry),
+            };
             let mut listed = self.lock();
-            entry.listed_at.store(deadline, Ordering::Relaxed);
-            listed.insert((deadline, entry.serial), (hash, key));
+            // Struck off already if it left the store before it was listed again.
+            if !entry.has_left.load(Ordering::Relaxed) {
+                entry.listed_at.store(deadline, Ordering::Relaxed);
+                listed.insert((deadline, entry.serial), due);
+            }
         }
     }
 
     /// Strikes off an entry that has left the store.
-    pub(super) fn strike<V>(&self, entry: &Entry<V>) {
+    pub(super) fn strike(&self, entry: &Entry<V>) {
         if entry.is_mortal() {
             let struck = {
                 let mut listed = self.lock();
+                entry.has_left.store(true, Ordering::Relaxed);
                 let deadline = entry.listed_at.load(Ordering::Relaxed);
                 listed.remove(&(deadline, entry.serial))
             };
@@ -54,7 +62,7 @@ impl<K> ExpiryIndex<K> {
     }
 
     /// Strikes off and returns what is due.
-    pub(super) fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K>> {
+    pub(super) fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K, V>> {
         let mut found = Vec::new();
         let mut listed = self.lock();
         while found.len() < limit {
@@ -62,18 +70,12 @@ impl<K> ExpiryIndex<K> {
             if first.key().0 > now {
                 break;
             }
-            let ((_, serial), (hash, key)) = first.remove_entry();
-            found.push(Due { hash, key, serial });
+            found.push(first.remove());
         }
         found
     }
 
     pub(super) fn next(&self) -> Option<Nanos> {
         self.lock().first_key_value().map(|((deadline, _), _)| *deadline)
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
     }
 }

@@ -6,8 +6,8 @@
 mod expiry;
 mod moka;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use equivalent::Equivalent;
@@ -27,8 +27,10 @@ pub(crate) struct Entry<V> {
     last_used: AtomicU64,
     /// Unique in the process; tells this entry from its successor under the same key.
     serial: u64,
-    /// Where the expiry index has this entry, [`NEVER`] for nowhere.
+    /// Where the expiry index has this entry, [`NEVER`] for nowhere. Under the lock of the index.
     listed_at: AtomicU64,
+    /// Whether it is in no store any more. Under the lock of the index.
+    has_left: AtomicBool,
 }
 
 /// How exactly the last use of an entry is known. An idle limit may be exceeded by no less and undercut by this.
@@ -45,6 +47,7 @@ impl<V> Entry<V> {
             last_used: AtomicU64::new(now),
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             listed_at: AtomicU64::new(NEVER),
+            has_left: AtomicBool::new(false),
         }
     }
 
@@ -102,10 +105,10 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
 
     /// Keys whose entries may have expired at `now`, at most `limit`. The caller MUST follow up on each with
     /// [`remove_expired`](Self::remove_expired), under the lock that guards that key.
-    fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K>>;
+    fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K, V>>;
 
     /// Removes the entry that was [`due`](Self::due), if it still is; otherwise it will be due again.
-    fn remove_expired(&self, due: &Due<K>, now: Nanos) -> Option<Arc<Entry<V>>>;
+    fn remove_expired(&self, due: &Due<K, V>, now: Nanos) -> Option<Arc<Entry<V>>>;
 
     /// Frees what has left the store, as far as no reader holds it. Called outside of all locks.
     fn settle(&self);
@@ -121,14 +124,13 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
 }
 
 /// A key that has to be looked at because of its age.
-#[derive(Clone, Debug)]
-pub(crate) struct Due<K> {
+pub(crate) struct Due<K, V> {
     hash: u64,
     key: K,
-    serial: u64,
+    entry: Weak<Entry<V>>,
 }
 
-impl<K> Due<K> {
+impl<K, V> Due<K, V> {
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }

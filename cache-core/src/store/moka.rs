@@ -31,7 +31,7 @@ pub(crate) struct MokaStore<K, V> {
 /// What a clear throws away as a whole.
 struct Room<K, V> {
     map: moka::sync::Cache<Hashed<K>, Arc<Entry<V>>, Ready>,
-    expiry: Arc<ExpiryIndex<K>>,
+    expiry: Arc<ExpiryIndex<K, V>>,
 }
 
 impl<K: Key, V: Value> MokaStore<K, V> {
@@ -117,25 +117,26 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
         ClearedRoom(self.room.swap(Arc::new(fresh)))
     }
 
-    fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K>> {
+    fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K, V>> {
         self.room.load().expiry.due(now, limit)
     }
 
-    fn remove_expired(&self, due: &Due<K>, now: Nanos) -> Option<Arc<Entry<V>>> {
+    fn remove_expired(&self, due: &Due<K, V>, now: Nanos) -> Option<Arc<Entry<V>>> {
+        // Not by moka's `get`, which would count as a use.
+        let entry = due.entry.upgrade()?;
         let room = self.room.load();
-        let lookup = Lookup {
-            hash: due.hash,
-            key: &due.key,
-        };
-        let entry = room.map.get(&lookup)?;
-        if entry.serial != due.serial {
+        if !entry.is_expired(now) {
+            room.expiry.list(&entry, due.hash, || due.key.clone());
             return None;
         }
-        if entry.is_expired(now) {
-            return room.map.remove(&lookup);
+        if entry.has_left.load(Ordering::Relaxed) {
+            return None;
         }
-        room.expiry.list(&entry, due.hash, || due.key.clone());
-        None
+        // Nobody else changes this key meanwhile, so what is there is this entry.
+        room.map.remove(&Lookup {
+            hash: due.hash,
+            key: &due.key,
+        })
     }
 
     fn settle(&self) {

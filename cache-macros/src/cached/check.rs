@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) function: Function,
     pub(super) arguments: Vec<Argument>,
     pub(super) returns: Type,
+    /// Its error borrows, so that nobody else can have it.
+    pub(super) error_borrows: bool,
     pub(super) key: Key,
     /// Which arguments a companion needs that does not run the body.
     pub(super) kept: Vec<usize>,
@@ -158,6 +160,7 @@ pub(super) fn plan(
     };
     Some(Plan {
         krate,
+        error_borrows: returns.as_ref().is_some_and(|returns| borrowed_part(returns).is_some()),
         returns: returns?,
         arguments,
         key,

@@ -15,7 +15,7 @@ use syn::{Expr, Signature, Type};
 
 use super::arguments::{Lifetime, Policy};
 use super::check::{BoundBy, Home, Key, Placement, Plan, Settings};
-use crate::function::{Argument, hidden, names_ident, with_named_lifetimes};
+use crate::function::{Argument, hidden, names_ident, with_named_lifetimes, with_static_lifetimes};
 use crate::key::{is_primitive, parts_of};
 
 pub(super) fn tokens(plan: &Plan) -> TokenStream {
@@ -76,15 +76,25 @@ impl<'p> Code<'p> {
         }
     }
 
+    /// The return type where the lifetimes of the function cannot be named.
+    fn static_returns(&self) -> Type {
+        with_static_lifetimes(&self.plan.returns)
+    }
+
     /// What kind of outcome the return type is, as a constant argument.
     fn kind_constant(&self) -> TokenStream {
-        let (private, returns) = (&self.private, &self.plan.returns);
+        let (private, returns) = (&self.private, self.static_returns());
+        let shares_error = if self.plan.error_borrows {
+            quote!(false)
+        } else {
+            quote!(#private::Ask::<#returns>::SHARES_ERROR)
+        };
         quote!({
             use #private::Otherwise as _;
             #private::kind(
                 #private::Ask::<#returns>::IS_RESULT,
                 #private::Ask::<#returns>::KEEPS_SUCCESS,
-                #private::Ask::<#returns>::SHARES_ERROR,
+                #shares_error,
                 #private::Ask::<#returns>::KEEPS_ALL,
             )
         })
@@ -103,7 +113,7 @@ impl<'p> Code<'p> {
 
     /// What is kept.
     fn value_type(&self) -> TokenStream {
-        let (private, returns, kind) = (&self.private, &self.plan.returns, self.kind());
+        let (private, returns, kind) = (&self.private, self.static_returns(), self.kind());
         quote!(#private::Kept<#returns, #kind>)
     }
 
@@ -145,7 +155,7 @@ impl<'p> Code<'p> {
             Key::Parts(parts) => parts.iter().filter_map(|(_, part)| part.check(private)).collect(),
             Key::Exprs(_) => Vec::new(),
         };
-        let (returns, kind) = (&self.plan.returns, self.kind());
+        let (returns, kind) = (self.static_returns(), self.kind());
         let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
         quote!(#(#parts)* #value)
     }
@@ -193,9 +203,15 @@ impl<'p> Code<'p> {
         let given = self.given_cache(expr);
         let body = self.plan.function.body.as_ref().map(proc_macro2::Group::stream);
         let patterns = self.patterns();
+        // One step less, and the probe does not ask whether the error can be shared.
+        let probe = if self.plan.error_borrows {
+            quote!(&&&)
+        } else {
+            quote!(&&&&)
+        };
         quote! {
             use #private::{AloneKind as _, PlainKind as _, SharedKind as _, UnfitKind as _};
-            let #kind = (&&&&#private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
+            let #kind = (#probe #private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
             let (#cache, #miss) = {
                 let #key = #make_key;
                 let #cache = #private::own(#kind, &#key, ::core::marker::PhantomData::<#returns>, #given);

@@ -124,6 +124,7 @@ impl Code<'_> {
         let lends = given.iter().zip(&types).enumerate().map(|(at, ((name, _), ty))| {
             let at = syn::Index::from(at);
             quote! {
+                #[diagnostic::do_not_recommend]
                 impl<Q: ?Sized, const OK: bool, #(#types: ?Sized),*> #private::Argument<{ #private::name_hash(#name) }, OK, Q>
                     for #bag<'_, #(#types),*>
                 where
