@@ -1,5 +1,14 @@
 //! The attributes on every kind of function they go on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::multiple_bound_locations,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;

@@ -1,5 +1,13 @@
 //! P5: bounded by default, expired entries go without being asked for, and nothing outlives what it serves.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 mod support;
 
 use std::sync::mpsc;
@@ -164,7 +172,7 @@ async fn expired_entries_do_not_take_the_room_of_others() {
 
 /// Says so when it is dropped.
 #[derive(Clone)]
-struct Tells(std::sync::Arc<Dropped>);
+struct Tells(#[expect(dead_code, reason = "held to be dropped")] std::sync::Arc<Dropped>);
 
 struct Dropped(mpsc::Sender<()>);
 

@@ -1,6 +1,17 @@
 //! P1: once an invalidation has returned, no call that starts later returns, and nothing keeps, a value whose load
 //! started before it returned. For each way to invalidate and each way to load.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::type_complexity,
+    clippy::trivially_copy_pass_by_ref,
+    dropping_copy_types,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 mod support;
 
 use std::pin::Pin;

@@ -1,6 +1,8 @@
 //! What misuse says: one mistake, one error, on the user's own token. The cases are in `ui/`, in folders by the kind of
 //! mistake.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 /// The wording of what rustc says itself changes between compilers, so the expected output belongs to one of them.
 const PINNED: &str = "1.95.0";
 

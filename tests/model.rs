@@ -1,5 +1,13 @@
 //! The store and its bounds against a plain model that does the same in the most obvious way.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 use std::time::Duration;
 
 use cache_core::{Cache, Clock};

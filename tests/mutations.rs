@@ -1,6 +1,14 @@
 //! P2: a mutation evicts first, and what it changes stays evicted: while it runs nothing is kept, and its end evicts
 //! again, however it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,13 @@
 //! P6: two functions, two keys, two instances never share an entry, whatever bytes their parts hold.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 use std::collections::HashMap;
 
 use cache_core::{Cache, cached_in, cached_lru, cached_ttl, invalidates};

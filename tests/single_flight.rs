@@ -1,6 +1,14 @@
 //! P3 and P4: callers of one key share one load, whatever becomes of it; hits wait for nothing; who would wait for
 //! himself is told so.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::unused_async,
+    clippy::items_after_statements,
+    unreachable_pub,
+    reason = "tests are short, and stop where something is wrong"
+)]
+
 mod support;
 
 use std::sync::Arc;

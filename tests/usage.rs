@@ -1,6 +1,8 @@
 //! What has to compile, and then to work: a small program for each way to use the attributes, in `ui_pass/`. Each folder
 //! is one program of those in it, because linking seventy takes minutes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
 use std::path::Path;
 

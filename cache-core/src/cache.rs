@@ -519,9 +519,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         shared.reclaim_some();
         let hash = shared.hash(&key);
         let entry = shared.entry_for(&key, value, ttl);
-        // A clone for the store, because the table needs the key as well.
-        let write = || shared.keep(hash, key.clone(), entry);
-        let replaced = shared.flights.put(hash, &key, write);
+        let replaced = shared.flights.put(hash, key, |key| shared.keep(hash, key, entry));
         drop(replaced);
     }
 }

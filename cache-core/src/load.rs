@@ -224,3 +224,59 @@ impl<K: Key, V: Value> Drop for Lead<'_, K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// P5: whatever becomes of loads, mutations and waiters, the table of flights is empty afterwards.
+    #[tokio::test]
+    async fn nothing_is_left_of_what_ended() {
+        let cache = Cache::<u64, u64>::builder().build();
+        let occupancy = || cache.shared().flights.occupancy();
+
+        cache.get_or_load(1, || async { 1 }).await;
+        let _ = cache.try_get_or_load(2, || async { Err("no") }).await;
+        let _ = cache.try_get_or_load_unshared(3, || async { Err(()) }).await;
+        let panicking = cache.get_or_load(4, || async { panic!("told to") });
+        assert!(std::panic::AssertUnwindSafe(panicking).catch_unwind().await.is_err());
+        assert_eq!(occupancy(), 0);
+
+        {
+            let mut loading = Box::pin(cache.get_or_load(5, pending));
+            let mut waiting = Box::pin(cache.get_or_load(5, pending));
+            assert!((&mut loading).now_or_never().is_none() && (&mut waiting).now_or_never().is_none());
+            assert_eq!(occupancy(), 1);
+            drop(loading);
+            assert!((&mut waiting).now_or_never().is_none(), "the waiter loads now");
+            assert_eq!(occupancy(), 1);
+        }
+        assert_eq!(occupancy(), 0);
+
+        let guards = [
+            cache.begin_mutation(&6).await,
+            cache.begin_mutation(&6).await,
+            cache.begin_mutation_all().await,
+        ];
+        assert!(occupancy() > 0);
+        drop(guards);
+        assert_eq!(occupancy(), 0);
+
+        // A burst leaves no room behind either.
+        let burst: Vec<_> = (100..1_100)
+            .map(|key| Box::pin(cache.get_or_load(key, pending)))
+            .collect();
+        let polled = burst.into_iter().map(|mut load| {
+            assert!((&mut load).now_or_never().is_none());
+            load
+        });
+        let burst: Vec<_> = polled.collect();
+        assert_eq!(occupancy(), 1_000);
+        drop(burst);
+        assert_eq!(occupancy(), 0);
+    }
+}

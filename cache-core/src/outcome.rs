@@ -140,6 +140,7 @@ impl<V: Value> Ask<V> {
 }
 
 /// The answers as one number.
+#[expect(clippy::fn_params_excessive_bools, reason = "each is the answer to one question")]
 pub const fn kind(is_result: bool, keeps_success: bool, shares_error: bool, keeps_all: bool) -> u8 {
     match (is_result, keeps_success, shares_error, keeps_all) {
         (true, true, true, _) => SHARED,

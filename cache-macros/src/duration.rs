@@ -72,6 +72,6 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse("60x").unwrap_err().contains("`x` is not a unit"));
+        assert!(parse("60x").is_err_and(|message| message.contains("`x` is not a unit")));
     }
 }

@@ -162,7 +162,7 @@ impl Function {
 
     /// Whether it can only stand in an `impl`: nothing else tells a method without `self` from a function.
     pub(crate) fn names_self_type(&self) -> bool {
-        let body = self.body.as_ref().map(|body| body.stream());
+        let body = self.body.as_ref().map(Group::stream);
         names_ident(self.sig.to_token_stream(), "Self") || body.is_some_and(|body| names_ident(body, "Self"))
     }
 

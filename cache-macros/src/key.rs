@@ -146,7 +146,7 @@ impl Part {
     }
 
     /// From the reference that was lent to what the function takes.
-    pub(crate) fn from_lent(&self, lent: &TokenStream) -> TokenStream {
+    pub(crate) fn of_lent(&self, lent: &TokenStream) -> TokenStream {
         if self.optional { quote!(*#lent) } else { quote!(#lent) }
     }
 }

@@ -42,7 +42,7 @@ use crate::cached::Attribute;
 /// | `crate = ::path` | where `cache_core` is found when renamed | `::cache_core` |
 #[proc_macro_attribute]
 pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    cached::expand(Attribute::Lru, arguments.into(), item.into()).into()
+    cached::expand(Attribute::Lru, arguments.into(), &item.into()).into()
 }
 
 /// Caches what an async function returns, for a minute unless told otherwise.
@@ -55,7 +55,7 @@ pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Like `#[cached_lru]`, with the defaults `ttl = "60s"` and `max_size = 1024`.
 #[proc_macro_attribute]
 pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    cached::expand(Attribute::Ttl, arguments.into(), item.into()).into()
+    cached::expand(Attribute::Ttl, arguments.into(), &item.into()).into()
 }
 
 /// Caches what an async function returns in a `Cache` of the user's own: a field, a shared static.
@@ -69,7 +69,7 @@ pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// other attributes cannot: in trait impls, and with generic keys and values.
 #[proc_macro_attribute]
 pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    cached::expand(Attribute::In, arguments.into(), item.into()).into()
+    cached::expand(Attribute::In, arguments.into(), &item.into()).into()
 }
 
 /// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.
@@ -88,5 +88,5 @@ pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `invalidates(Self::get_user(id))`, `invalidates(self.users(id))` | methods, and caches held in fields |
 #[proc_macro_attribute]
 pub fn invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    invalidates::expand(arguments.into(), item.into()).into()
+    invalidates::expand(arguments.into(), &item.into()).into()
 }

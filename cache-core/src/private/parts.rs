@@ -4,6 +4,8 @@
 //! without making one. The types follow the declared ones; for `key = expr`, whose type cannot be named, a probe
 //! finds the part by autoref specialisation.
 
+#![allow(clippy::ref_option_ref, reason = "the types are those that users' expressions have")]
+
 use std::borrow::{Borrow, Cow};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;

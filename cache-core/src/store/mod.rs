@@ -148,7 +148,7 @@ pub enum Policy {
     /// The entry that was used least recently goes first. Good when what was used will be used again soon.
     #[default]
     Lru,
-    /// A newcomer gets in only if it is asked for more often than what would have to go (TinyLFU: Einziger,
+    /// A newcomer gets in only if it is asked for more often than what would have to go (`TinyLFU`: Einziger,
     /// Friedman, Manes, 2017). Good when some keys stay popular and scans must not sweep them out.
     TinyLfu,
 }

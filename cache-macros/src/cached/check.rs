@@ -41,7 +41,7 @@ pub(super) enum Key {
 
 /// Where the cache is.
 pub(super) enum Home {
-    Static(Settings),
+    Static(Box<Settings>),
     Given(Expr),
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Settings {
 
 pub(super) enum BoundBy {
     Size(TokenStream),
-    Weight { max: Expr, weigher: Expr },
+    Weight { max: Box<Expr>, weigher: Box<Expr> },
     Nothing,
 }
 
@@ -156,7 +156,7 @@ pub(super) fn plan(
     let keep_if = given.cache_if.take().map(|(_, expr)| expr);
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
-        None => Home::Static(settings(attribute, given)),
+        None => Home::Static(Box::new(settings(attribute, given))),
     };
     Some(Plan {
         krate,
@@ -425,7 +425,10 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
     };
     let bound = match (given.max_size, given.unbounded, given.max_weight, given.weigher) {
         (_, Some(_), _, _) => BoundBy::Nothing,
-        (_, _, Some((_, max)), Some((_, weigher))) => BoundBy::Weight { max, weigher },
+        (_, _, Some((_, max)), Some((_, weigher))) => BoundBy::Weight {
+            max: Box::new(max),
+            weigher: Box::new(weigher),
+        },
         (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
         _ => BoundBy::Size(default_size),
     };

@@ -30,10 +30,10 @@ impl Attribute {
     }
 }
 
-pub(crate) fn expand(attribute: Attribute, arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(attribute: Attribute, arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = arguments::parse(attribute, arguments, &mut errors);
-    let function = function::parse(attribute.name(), &item, &mut errors);
+    let function = function::parse(attribute.name(), item, &mut errors);
     let plan = function.and_then(|function| check::plan(attribute, arguments, function, &mut errors));
     match plan {
         Some(plan) if errors.is_empty() => expand::tokens(&plan),

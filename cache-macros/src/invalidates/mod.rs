@@ -9,9 +9,9 @@ use quote::quote;
 use crate::error::Errors;
 use crate::function;
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let function = function::parse("invalidates", &item, &mut errors);
+    let function = function::parse("invalidates", item, &mut errors);
     if let Some(function) = &function {
         function.check("invalidates", &mut errors);
     }
