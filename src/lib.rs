@@ -1,1 +1,2 @@
-//! doc
+//! Holds nothing: this package owns the tests and the examples. The README is here so that its code is run.
+#![doc = include_str!("../README.md")]

@@ -2,6 +2,9 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::assigning_clones,
+    clippy::too_many_arguments,
+    clippy::ptr_arg,
     clippy::multiple_bound_locations,
     clippy::unused_async,
     clippy::items_after_statements,

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::unused_async,
     clippy::items_after_statements,
     unreachable_pub,

@@ -1,4 +1,52 @@
 //! Cached async functions that never serve what a mutation made stale.
+//!
+//! [`cached_lru`] and [`cached_ttl`] cache what an async function returns, [`cached_in`] does so in a [`Cache`] of your
+//! own, and [`invalidates`] evicts what another function is about to make stale. What they have to themselves is the
+//! promise: once an invalidation has returned, no call that starts later gets a value whose load began before that, not
+//! even one that was loading at the time.
+//!
+//! # Example: a read and a write
+//! ```
+//! # #[cfg(feature = "macros")] {
+//! use cache_core::{cached_lru, invalidates};
+//!
+//! # struct Db;
+//! # impl Db {
+//! #     async fn load(&self, id: u64) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+//! #     async fn store(&self, _: u64, _: &str) -> Result<(), std::io::Error> { Ok(()) }
+//! # }
+//! #[cached_lru(max_size = 10_000, skip(db))]
+//! async fn get_name(db: &Db, id: u64) -> Result<String, std::io::Error> {
+//!     db.load(id).await
+//! }
+//!
+//! #[invalidates(get_name(id))]
+//! async fn set_name(db: &Db, id: u64, name: &str) -> Result<(), std::io::Error> {
+//!     db.store(id, name).await
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), std::io::Error> {
+//! # let db = Db;
+//! get_name(&db, 7).await?;
+//! assert!(get_name::peek(7).is_some());
+//! set_name(&db, 7, "Ada").await?;
+//! assert_eq!(get_name::peek(7), None);
+//! # Ok(()) }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # Why it is made like this
+//! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
+//! kept after it, and no store can know that: it sees an insertion, not when the value was read.
+//!
+//! **Why does a mutation evict twice?** The first eviction makes sure that nobody reads the old value from the cache once
+//! the write is visible. The second makes sure that what was loaded while it was not yet visible does not stay.
+//!
+//! **Why `Arc` around large values?** A hit clones the value. An `Arc` makes that a count.
+//!
+//! # Features
+//! - `macros` (default): the attributes.
 
 mod builder;
 mod cache;
