@@ -11,7 +11,7 @@ use cache_core::{Cache, Clock, Policy, cached_in, invalidates};
 
 const KEYS: u64 = 24;
 const TASKS: u64 = 12;
-const STEPS: u64 = 2_000;
+const STEPS: u64 = 4_000;
 
 struct World {
     cache: Cache<u64, u64>,
@@ -112,15 +112,15 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                     let mut state = task.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     for _ in 0..STEPS {
                         let key = random(&mut state) % KEYS;
-                        match random(&mut state) % 32 {
-                            0..22 => world.checked(key).await,
-                            22..26 => world.write_and_commit(key).await,
-                            26 => {
+                        match random(&mut state) % 256 {
+                            0..220 => world.checked(key).await,
+                            220..236 => world.write_and_commit(key).await,
+                            236..240 => {
                                 let _ = world.cache.try_refresh(key, || world.read(key)).await;
                             }
-                            27 => world.clock.advance(Duration::from_secs(1)),
-                            28 => world.write_and_clear().await,
-                            29 => {
+                            240..246 => world.clock.advance(Duration::from_secs(5)),
+                            246..248 => world.write_and_clear().await,
+                            248..251 => {
                                 // A reader that goes away half way.
                                 let world = Arc::clone(&world);
                                 let reader = tokio::spawn(async move { world.checked(key).await });
@@ -130,7 +130,7 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                                     assert!(error.is_cancelled(), "{error}");
                                 }
                             }
-                            30 => {
+                            251..254 => {
                                 // A writer that goes away half way.
                                 let world = Arc::clone(&world);
                                 let writer = tokio::spawn(async move { world.write_and_commit(key).await });
