@@ -1,2 +1,6 @@
 //! Holds nothing: this package owns the tests and the examples. The README is here so that its code is run.
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::doc_markdown,
+    reason = "the README is read by people who know what SQLite is"
+)]
