@@ -12,6 +12,7 @@ mod function;
 mod invalidates;
 mod key;
 mod options;
+mod place;
 
 use proc_macro::TokenStream;
 

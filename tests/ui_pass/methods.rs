@@ -2,6 +2,8 @@
 
 #[path = "methods/associated.rs"]
 mod associated;
+#[path = "methods/associated_plain.rs"]
+mod associated_plain;
 #[path = "methods/generic_impl.rs"]
 mod generic_impl;
 #[path = "methods/key_of_self.rs"]
@@ -13,6 +15,7 @@ mod skip_self;
 
 fn main() {
     associated::main();
+    associated_plain::main();
     generic_impl::main();
     key_of_self::main();
     receivers::main();

@@ -12,6 +12,7 @@ use super::arguments::{Arguments, Lifetime, Policy};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
 use crate::key::{MAX_PARTS, Part, elements};
+use crate::place::{self, Place};
 
 /// What is to be expanded.
 pub(super) struct Plan {
@@ -142,7 +143,14 @@ pub(super) fn plan(
     let kept = (0..arguments.len())
         .filter(|at| in_key.contains(at) || cache_code.as_ref().is_some_and(|code| named_by(code, &arguments[*at])))
         .collect();
-    let in_impl = function.receiver().is_some() || function.names_self_type() || skipped.contains("Self");
+    let place = place::of(&function.sig.ident);
+    let in_impl = function.receiver().is_some()
+        || function.names_self_type()
+        || skipped.contains("Self")
+        || place.is_some_and(|place| place != Place::Free);
+    if is_static {
+        check_place(attribute, place, &function, errors);
+    }
     let placement = match (attribute, in_impl) {
         (Attribute::In, true) => Placement::Alone,
         (_, true) => Placement::Impl,
@@ -193,6 +201,24 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// Companions of a method need room beside it.
+fn check_place(attribute: Attribute, place: Option<Place>, function: &Function, errors: &mut Errors) {
+    let of_what = match place {
+        Some(Place::TraitImpl) => "the `impl` of a trait",
+        // Without a body it has been noted already.
+        Some(Place::Trait) if function.body.is_some() => "a trait",
+        _ => return,
+    };
+    errors.at(
+        &function.sig.ident,
+        format!(
+            "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: keep the results in a cache of \
+             your own with `#[cached_in(self.field)]`",
+            attribute.name()
+        ),
+    );
 }
 
 fn check_conflicts(given: &Arguments, errors: &mut Errors) {
