@@ -28,10 +28,12 @@ impl Slot {
     }
 
     /// The cache, made at the first call. `owner` is the name of the type whose method it caches.
+    ///
+    /// A pointer and not a closure, so that this is compiled once for a pair of types and not for each function.
     pub fn cache<K: Key, V: Value>(
         &'static self,
         owner: &'static str,
-        make: impl FnOnce() -> Cache<K, V>,
+        make: fn() -> Cache<K, V>,
     ) -> &'static Cache<K, V> {
         if let Some(found) = self.first.get().and_then(|slot| typed(*slot, owner)) {
             return found;
@@ -40,11 +42,7 @@ impl Slot {
     }
 
     #[cold]
-    fn make<K: Key, V: Value>(
-        &'static self,
-        owner: &'static str,
-        make: impl FnOnce() -> Cache<K, V>,
-    ) -> &'static Cache<K, V> {
+    fn make<K: Key, V: Value>(&'static self, owner: &'static str, make: fn() -> Cache<K, V>) -> &'static Cache<K, V> {
         // Before the lock: the settings of a cache are expressions of the user's.
         let made = make();
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
