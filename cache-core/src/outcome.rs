@@ -159,7 +159,7 @@ pub struct Kind<const KIND: u8>;
 #[derive(Debug)]
 pub struct KindProbe<R>(pub PhantomData<R>);
 
-/// [`SHARED`].
+/// `SHARED`.
 pub trait SharedKind {
     /// As a value.
     fn kind(&self) -> Kind<SHARED> {
@@ -169,7 +169,7 @@ pub trait SharedKind {
 
 impl<V: Value, E: Clone + Send + Sync + 'static> SharedKind for &&&KindProbe<Result<V, E>> {}
 
-/// [`ALONE`].
+/// `ALONE`.
 pub trait AloneKind {
     /// As a value.
     fn kind(&self) -> Kind<ALONE> {
@@ -179,7 +179,7 @@ pub trait AloneKind {
 
 impl<V: Value, E> AloneKind for &&KindProbe<Result<V, E>> {}
 
-/// [`PLAIN`].
+/// `PLAIN`.
 pub trait PlainKind {
     /// As a value.
     fn kind(&self) -> Kind<PLAIN> {
@@ -189,7 +189,7 @@ pub trait PlainKind {
 
 impl<V: Value> PlainKind for &KindProbe<V> {}
 
-/// [`UNFIT`].
+/// `UNFIT`.
 pub trait UnfitKind {
     /// As a value.
     fn kind(&self) -> Kind<UNFIT> {
