@@ -87,7 +87,7 @@ impl<K: Key, V: Value> Builder<K, V> {
 
     /// Bounds the cache by the sum of what `weigher` says of its entries, in whatever unit that is.
     ///
-    /// An entry that alone weighs more is not kept. The weigher is called once for each value that is stored, and
+    /// An entry that alone weighs more is not kept, and none weighs less than 1. The weigher is called once for each value that is stored, and
     /// MUST NOT call the cache.
     ///
     /// # Example: a megabyte of pages

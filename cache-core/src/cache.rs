@@ -63,6 +63,7 @@ pub(crate) struct Shared<K, V> {
     tti: Option<Duration>,
     weigher: Option<Weigher<K, V>>,
     keeps_nothing: bool,
+    max_weight: Option<u64>,
     /// What the store had evicted when the statistics were last reset.
     evictions_before: AtomicU64,
     /// Whether the reaper knows of this cache.
@@ -90,8 +91,6 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     pub(crate) fn new(builder: Builder<K, V>) -> Self {
-        let keeps_nothing =
-            builder.bound.keeps_nothing() || builder.ttl == Some(Duration::ZERO) || builder.tti == Some(Duration::ZERO);
         Self {
             shared: Arc::new(Shared {
                 store: MokaStore::new(builder.policy, builder.bound),
@@ -103,7 +102,8 @@ impl<K: Key, V: Value> Cache<K, V> {
                 ttl: builder.ttl,
                 tti: builder.tti,
                 weigher: builder.weigher,
-                keeps_nothing,
+                keeps_nothing: builder.bound.keeps_nothing(),
+                max_weight: builder.bound.max_weight(),
                 evictions_before: AtomicU64::new(0),
                 watched: AtomicBool::new(false),
             }),
@@ -396,8 +396,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     )]
     pub async fn clear(&self) {
         let shared = &*self.shared;
+        // So that what has expired is counted as that.
+        shared.reclaim_all();
         let cleared = shared.flights.evict_all(|| shared.store.clear());
-        shared.counters.add(Count::Invalidations, cleared.count());
+        shared.count_cleared(cleared);
     }
 
     /// Begins a mutation of what one key stands for: evicts it now, keeps nothing for it until the guard ends, and
@@ -521,6 +523,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         let entry = shared.entry_for(&key, value, ttl);
         let replaced = shared.flights.put(hash, key, |key| shared.keep(hash, key, entry));
         drop(replaced);
+        shared.store.bury();
     }
 }
 
@@ -538,6 +541,15 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.store.get(hash, key, || self.now())
     }
 
+    /// The same under the lock of the key, after a look that found nothing: most often there still is none.
+    pub(crate) fn recheck<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<V>>> {
+        if self.store.contains(hash, key) {
+            self.entry(hash, key)
+        } else {
+            None
+        }
+    }
+
     /// The value of a key, counted if it is a hit.
     pub(crate) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
         let entry = self.entry(hash, key)?;
@@ -547,7 +559,7 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     /// A value made ready to be stored. Asks the weigher, so not under a lock.
     pub(crate) fn entry_for(&self, key: &K, value: V, ttl: Option<Duration>) -> Arc<Entry<V>> {
-        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(key, &value));
+        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(key, &value).max(1));
         Arc::new(Entry::new(value, weight, self.now(), ttl, self.tti))
     }
 
@@ -558,16 +570,19 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     /// Stores an entry. Only under the lock of its key; the caller drops what comes back after it.
     pub(crate) fn keep(self: &Arc<Self>, hash: u64, key: K, entry: Arc<Entry<V>>) -> Option<Arc<Entry<V>>> {
-        if self.keeps_nothing {
-            return None;
-        }
         let mortal = entry.is_mortal();
+        let too_heavy = self.max_weight.is_some_and(|most| u64::from(entry.weight()) > most);
+        // Not even for a moment: it would push out what could stay.
+        if self.keeps_nothing || too_heavy || (mortal && entry.is_expired(self.now())) {
+            return self.store.remove(hash, &key);
+        }
         let replaced = self.store.insert(hash, key, entry);
         self.counters.one(Count::Insertions);
-        if let Some(replaced) = &replaced {
-            if replaced.is_mortal() && replaced.is_expired(self.now()) {
-                self.counters.one(Count::Expirations);
-            }
+        if let Some(replaced) = &replaced
+            && replaced.is_mortal()
+            && replaced.is_expired(self.now())
+        {
+            self.counters.one(Count::Expirations);
         }
         if mortal && self.clock.runs() {
             if !self.watched.swap(true, Ordering::Relaxed) {
@@ -584,9 +599,9 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.count_invalidated(gone.as_ref())
     }
 
-    pub(crate) fn fence(&self, hash: u64, key: &K) {
-        let gone = self.flights.fence(hash, key, || self.store.remove(hash, key));
-        self.count_invalidated(gone.as_ref());
+    /// Fences a key. The caller MUST answer for the fence before it counts what comes back.
+    pub(crate) fn fence(&self, hash: u64, key: &K) -> Option<Arc<Entry<V>>> {
+        self.flights.fence(hash, key, || self.store.remove(hash, key))
     }
 
     pub(crate) fn unfence(&self, hash: u64, key: &K) {
@@ -594,18 +609,24 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.count_invalidated(gone.as_ref());
     }
 
-    pub(crate) fn fence_all(&self) {
-        let cleared = self.flights.fence_all(|| self.store.clear());
+    /// Fences every key, likewise.
+    pub(crate) fn fence_all(&self) -> impl Cleared + use<K, V> {
+        self.flights.fence_all(|| self.store.clear())
+    }
+
+    pub(crate) fn count_cleared(&self, cleared: impl Cleared) {
         self.counters.add(Count::Invalidations, cleared.count());
+        drop(cleared);
+        self.store.bury();
     }
 
     pub(crate) fn unfence_all(&self) {
         let cleared = self.flights.unfence_all(|| self.store.clear());
-        self.counters.add(Count::Invalidations, cleared.count());
+        self.count_cleared(cleared);
     }
 
     /// Whether there was an entry anybody could have got.
-    fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
+    pub(crate) fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
         let Some(gone) = gone else { return false };
         self.store.settle();
         let expired = gone.is_mortal() && gone.is_expired(self.now());
@@ -628,6 +649,7 @@ impl<K: Key, V: Value> Shared<K, V> {
             let gone = self.flights.guarded(due.hash(), || self.store.remove_expired(due, now));
             self.counters.add(Count::Expirations, u64::from(gone.is_some()));
         }
+        self.store.bury();
         due.len() == RECLAIM_BATCH
     }
 
@@ -639,8 +661,8 @@ impl<K: Key, V: Value> Shared<K, V> {
 impl<K: Key, V: Value> Reclaim for Shared<K, V> {
     fn reclaim(&self) -> bool {
         self.reclaim_all();
-        self.store.settle();
-        self.store.next_deadline().is_some()
+        let is_settled = self.store.settle();
+        !is_settled || self.store.next_deadline().is_some()
     }
 }
 

@@ -33,6 +33,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,9 +112,29 @@ impl<T> Flight<T> {
             state.ending = Some(ending);
             std::mem::take(&mut state.waiting)
         };
-        // Outside the lock: a waker is foreign code.
+        // Outside the lock: a waker is foreign code. The panic of one must not leave the others asleep.
         for (_, waker) in waiting {
-            waker.wake();
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+}
+
+/// A flight that has come to its end, and says so when this is dropped.
+struct Landed<'f, T> {
+    flight: &'f Flight<T>,
+    ending: Option<Ending<T>>,
+}
+
+impl<T> Landed<'_, T> {
+    fn is_success(&self) -> bool {
+        matches!(self.ending, Some(Ending::Loaded(_)))
+    }
+}
+
+impl<T> Drop for Landed<'_, T> {
+    fn drop(&mut self) {
+        if let Some(ending) = self.ending.take() {
+            self.flight.publish(ending);
         }
     }
 }
@@ -135,15 +156,23 @@ impl<T: Clone> Future for Waiter<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending<T>> {
         let this = &mut *self;
-        let mut state = lock(&this.flight.state);
-        if let Some(ending) = &state.ending {
-            this.place = None;
-            return Poll::Ready(ending.clone());
-        }
-        match this.place {
-            Some(place) => state.waiting[place].clone_from(cx.waker()),
-            None => this.place = Some(state.waiting.insert(cx.waker().clone())),
-        }
+        // Wakers are foreign code: cloned before the lock, dropped after it.
+        let waker = cx.waker().clone();
+        let former = {
+            let mut state = lock(&this.flight.state);
+            if let Some(ending) = &state.ending {
+                this.place = None;
+                return Poll::Ready(ending.clone());
+            }
+            match this.place {
+                Some(place) => Some(std::mem::replace(&mut state.waiting[place], waker)),
+                None => {
+                    this.place = Some(state.waiting.insert(waker));
+                    None
+                }
+            }
+        };
+        drop(former);
         Poll::Pending
     }
 }
@@ -341,6 +370,11 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         ending: Ending<T>,
         keep: impl FnOnce() -> R,
     ) -> Option<R> {
+        // Before the lock, so that it publishes after it, and even if `keep` panics.
+        let landed = Landed {
+            flight,
+            ending: Some(ending),
+        };
         let kept = {
             let mut shard = self.shard(hash);
             let fenced = shard.fences > 0;
@@ -350,7 +384,7 @@ impl<K: Eq + Clone, T> Flights<K, T> {
                     slot.flight = None;
                     shard.tidy(hash, key);
                     // Not `bool::then`, which would drop an unused `keep` here, under the lock.
-                    if !fenced && matches!(ending, Ending::Loaded(_)) {
+                    if !fenced && landed.is_success() {
                         Some(keep())
                     } else {
                         None
@@ -359,7 +393,7 @@ impl<K: Eq + Clone, T> Flights<K, T> {
                 _ => None,
             }
         };
-        flight.publish(ending);
+        drop(landed);
         kept
     }
 

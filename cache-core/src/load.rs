@@ -11,7 +11,7 @@ use crate::flight::{Ending, Entered, Flight};
 use crate::key::{Key, Value};
 use crate::outcome::{Kind, Outcome};
 use crate::reentry;
-use crate::stats::Count;
+use crate::stats::{Count, Counters};
 use crate::store::{Entry, Store};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
@@ -52,7 +52,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         // Set once a load of somebody else is known to be of no use to this caller.
         let mut alone = false;
         loop {
-            let entered = shared.flights.enter(hash, &key, || shared.entry(hash, &key));
+            let entered = shared.flights.enter(hash, &key, || shared.recheck(hash, &key));
             if let Entered::Present(entry) = entered {
                 shared.counters.one(if missed { Count::Coalesced } else { Count::Hits });
                 return R::hit(entry.value.clone());
@@ -126,11 +126,21 @@ where
     Fut: Future<Output = R>,
 {
     shared.counters.one(Count::Loads);
+    let mut counted = Counted(&shared.counters, false);
     let outcome = load().await;
-    if outcome.success().is_none() {
-        shared.counters.one(Count::LoadFailures);
-    }
+    counted.1 = outcome.success().is_some();
     outcome
+}
+
+/// Counts a load that does not come to a good end as failed.
+struct Counted<'c>(&'c Counters, bool);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.one(Count::LoadFailures);
+        }
+    }
 }
 
 /// A registered load, from before it starts until it has landed. Dropped earlier, it lands as failed.
@@ -160,7 +170,7 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
         Fut: Future<Output = R>,
     {
         self.shared.counters.one(Count::Loads);
-        let outcome = reentry::run(self.flight.id(), load()).await;
+        let outcome = reentry::run(self.flight.id(), async { load().await }).await;
         match outcome.success() {
             Some(value) => {
                 // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
@@ -177,9 +187,9 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
     }
 
     fn succeed(&mut self, entry: Arc<Entry<V>>, keep: bool) {
-        self.landed = true;
         // Before, so that what has expired takes nobody's room.
         self.shared.reclaim_some();
+        self.landed = true;
         let Self {
             shared,
             hash,
@@ -197,6 +207,7 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
             }
         });
         drop(replaced);
+        self.shared.store.bury();
     }
 
     fn fail(&mut self, ending: Ending<Arc<Entry<V>>>) {

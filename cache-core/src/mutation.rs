@@ -35,19 +35,23 @@ pub struct MutationGuard(Option<Box<dyn Mutation>>);
 
 impl MutationGuard {
     pub(crate) fn key<K: Key, V: Value>(cache: &Arc<Shared<K, V>>, hash: u64, key: K) -> Self {
-        cache.fence(hash, &key);
-        Self(Some(Box::new(OfKey {
+        let gone = cache.fence(hash, &key);
+        let guard = Self(Some(Box::new(OfKey {
             cache: Arc::clone(cache),
             hash,
             key,
-        })))
+        })));
+        cache.count_invalidated(gone.as_ref());
+        guard
     }
 
     pub(crate) fn all<K: Key, V: Value>(cache: &Arc<Shared<K, V>>) -> Self {
-        cache.fence_all();
-        Self(Some(Box::new(OfAll {
+        let cleared = cache.fence_all();
+        let guard = Self(Some(Box::new(OfAll {
             cache: Arc::clone(cache),
-        })))
+        })));
+        cache.count_cleared(cleared);
+        guard
     }
 
     /// Ends the mutation: evicts what was loaded meanwhile and lets loads be kept again.

@@ -92,8 +92,8 @@ impl Reaper {
         };
         let mut more = false;
         for cache in caches {
-            let swept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cache.reclaim()));
-            // A value whose drop panics has been dropped all the same; the others still have to be.
+            // This may be the last handle of the cache, whose values then go with it, here.
+            let swept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || cache.reclaim()));
             more |= swept.unwrap_or(true);
         }
         more

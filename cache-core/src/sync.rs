@@ -16,8 +16,8 @@ pub(crate) use std::{
 
 /// Locks, whether or not another holder panicked.
 ///
-/// What stands behind these locks is changed in steps that cannot panic half way (the only foreign code that
-/// runs under one is a key's `Eq` and the store), so a poisoned lock still guards a valid value.
+/// What stands behind these locks is changed in steps that cannot panic half way, so a poisoned lock still guards a valid
+/// value. The only foreign code that runs under one is that of keys: `Eq`, `Clone`, and the drop of a clone.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -54,7 +54,7 @@ struct Blocks {
     /// Where each line begins.
     lines: Vec<usize>,
     /// From one brace to the other, outer before inner.
-    blocks: Vec<(usize, usize, Place)>,
+    places: Vec<(usize, usize, Place)>,
 }
 
 impl Blocks {
@@ -64,7 +64,7 @@ impl Blocks {
             .collect();
         Self {
             lines,
-            blocks: blocks(source),
+            places: blocks(source),
             source: source.to_owned(),
         }
     }
@@ -77,7 +77,7 @@ impl Blocks {
             return None;
         }
         let around = self
-            .blocks
+            .places
             .iter()
             .filter(|(open, close, _)| *open < start && start < *close);
         Some(

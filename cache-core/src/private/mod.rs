@@ -11,7 +11,7 @@ use std::future::Future;
 
 pub use self::arguments::*;
 pub use self::parts::*;
-pub use self::slot::Slot;
+pub use self::slot::{Slot, owner};
 use crate::cache::Cache;
 use crate::key::Value;
 use crate::mutation::MutationGuard;
@@ -42,7 +42,7 @@ pub struct Miss<K> {
     key: K,
 }
 
-/// The first look. A hit takes no lock, allocates nothing and waits for nothing.
+/// The first look. A hit takes none of our locks and waits for no load.
 pub fn find<const KIND: u8, K, V, R, L>(_kind: Kind<KIND>, cache: &Cache<K, V>, lookup: &L) -> Result<R, Miss<K>>
 where
     K: crate::Key,

@@ -5,7 +5,7 @@
 //! when to look next, and who looks too early lists it again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Due, Entry};
@@ -15,12 +15,16 @@ use crate::clock::{NEVER, Nanos};
 type Listed<K, V> = BTreeMap<(Nanos, u64), Due<K, V>>;
 
 pub(super) struct ExpiryIndex<K, V> {
+    /// Unique in the process, so that what was due in one index is not looked for in its successor.
+    pub(super) id: u64,
     listed: Mutex<Listed<K, V>>,
 }
 
 impl<K, V> ExpiryIndex<K, V> {
     pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             listed: Mutex::new(BTreeMap::new()),
         }
     }
@@ -34,6 +38,7 @@ impl<K, V> ExpiryIndex<K, V> {
         let deadline = entry.deadline();
         if deadline != NEVER {
             let due = Due {
+                index: self.id,
                 hash,
                 key: key(),
                 entry: Arc::downgrade(entry),
@@ -47,18 +52,16 @@ impl<K, V> ExpiryIndex<K, V> {
         }
     }
 
-    /// Strikes off an entry that has left the store.
-    pub(super) fn strike(&self, entry: &Entry<V>) {
-        if entry.is_mortal() {
-            let struck = {
-                let mut listed = self.lock();
-                entry.has_left.store(true, Ordering::Relaxed);
-                let deadline = entry.listed_at.load(Ordering::Relaxed);
-                listed.remove(&(deadline, entry.serial))
-            };
-            // Outside the lock: a key's drop is foreign code.
-            drop(struck);
+    /// Strikes off an entry that has left the store. Whoever calls drops what comes back, which holds a key.
+    #[must_use]
+    pub(super) fn strike(&self, entry: &Entry<V>) -> Option<Due<K, V>> {
+        if !entry.is_mortal() {
+            return None;
         }
+        let mut listed = self.lock();
+        entry.has_left.store(true, Ordering::Relaxed);
+        let deadline = entry.listed_at.load(Ordering::Relaxed);
+        listed.remove(&(deadline, entry.serial))
     }
 
     /// Strikes off and returns what is due.

@@ -5,6 +5,7 @@
 
 mod expiry;
 mod moka;
+mod morgue;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -62,6 +63,10 @@ impl<V> Entry<V> {
         now >= self.deadline()
     }
 
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
+    }
+
     /// Whether time ends this entry at all, so that the clock has to be read.
     pub(crate) fn is_mortal(&self) -> bool {
         self.expires_at != NEVER || self.idle_limit != NEVER
@@ -110,8 +115,17 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
     /// Removes the entry that was [`due`](Self::due), if it still is; otherwise it will be due again.
     fn remove_expired(&self, due: &Due<K, V>, now: Nanos) -> Option<Arc<Entry<V>>>;
 
-    /// Frees what has left the store, as far as no reader holds it. Called outside of all locks.
-    fn settle(&self);
+    /// Drops what has left the store, as far as nobody holds it. The caller MUST NOT hold a lock: dropping a value is
+    /// foreign code, which the store runs nowhere else.
+    fn bury(&self);
+
+    /// The same, after a round of whatever keeps removed entries from being dropped. `false` if some still are.
+    fn settle(&self) -> bool;
+
+    /// Whether there may be an entry for this key, without counting it as a use.
+    fn contains<Q>(&self, hash: u64, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + ?Sized;
 
     /// When [`due`](Self::due) will next have something to say.
     fn next_deadline(&self) -> Option<Nanos>;
@@ -125,6 +139,8 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
 
 /// A key that has to be looked at because of its age.
 pub(crate) struct Due<K, V> {
+    /// The index that lists it.
+    index: u64,
     hash: u64,
     key: K,
     entry: Weak<Entry<V>>,
@@ -162,6 +178,13 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
+    pub(crate) fn max_weight(self) -> Option<u64> {
+        match self {
+            Self::Weight(most) => Some(most),
+            _ => None,
+        }
+    }
+
     pub(crate) fn keeps_nothing(self) -> bool {
         matches!(self, Self::Entries(0) | Self::Weight(0))
     }

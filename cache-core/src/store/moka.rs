@@ -14,6 +14,7 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 
 use super::expiry::ExpiryIndex;
+use super::morgue::{Held, Morgue};
 use super::{Bound, Cleared, Due, Entry, Policy, Store};
 use crate::clock::Nanos;
 use crate::key::{Key, Value};
@@ -26,6 +27,19 @@ pub(crate) struct MokaStore<K, V> {
     policy: Policy,
     bound: Bound,
     evictions: Arc<AtomicU64>,
+    morgue: Arc<Morgue<Dead<K, V>>>,
+}
+
+/// A removed entry, with what the expiry index had of it.
+struct Dead<K, V> {
+    entry: Arc<Entry<V>>,
+    _due: Option<Due<K, V>>,
+}
+
+impl<K, V> Held for Dead<K, V> {
+    fn is_last(&self) -> bool {
+        Arc::strong_count(&self.entry) == 1
+    }
 }
 
 /// What a clear throws away as a whole.
@@ -36,23 +50,25 @@ struct Room<K, V> {
 
 impl<K: Key, V: Value> MokaStore<K, V> {
     pub(crate) fn new(policy: Policy, bound: Bound) -> Self {
-        let evictions = Arc::new(AtomicU64::new(0));
+        let (evictions, morgue) = (Arc::new(AtomicU64::new(0)), Arc::new(Morgue::new()));
         Self {
-            room: ArcSwap::from_pointee(Room::new(policy, bound, &evictions)),
+            room: ArcSwap::from_pointee(Room::new(policy, bound, &evictions, &morgue)),
             policy,
             bound,
             evictions,
+            morgue,
         }
     }
 }
 
 impl<K: Key, V: Value> Room<K, V> {
-    fn new(policy: Policy, bound: Bound, evictions: &Arc<AtomicU64>) -> Self {
+    fn new(policy: Policy, bound: Bound, evictions: &Arc<AtomicU64>, morgue: &Arc<Morgue<Dead<K, V>>>) -> Self {
         let expiry = Arc::new(ExpiryIndex::new());
         let listener = {
-            let (expiry, evictions) = (Arc::clone(&expiry), Arc::clone(evictions));
+            let (expiry, evictions, morgue) = (Arc::clone(&expiry), Arc::clone(evictions), Arc::clone(morgue));
             move |_: Arc<Hashed<K>>, entry: Arc<Entry<V>>, cause| {
-                expiry.strike(&entry);
+                let due = expiry.strike(&entry);
+                morgue.take_in(Dead { entry, _due: due });
                 if cause == RemovalCause::Size {
                     evictions.fetch_add(1, Ordering::Relaxed);
                 }
@@ -96,7 +112,13 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
 
     fn insert(&self, hash: u64, key: K, entry: Arc<Entry<V>>) -> Option<Arc<Entry<V>>> {
         let room = self.room.load();
-        let former = room.map.get(&Lookup { hash, key: &key });
+        // Asked first whether it is there, because a `get` counts as a use even of what is not.
+        let lookup = Lookup { hash, key: &key };
+        let former = if room.map.contains_key(&lookup) {
+            room.map.get(&lookup)
+        } else {
+            None
+        };
         room.expiry.list(&entry, hash, || key.clone());
         room.map.insert(Hashed { hash, key }, entry);
         // moka settles reads and evictions when it finds the time; the bounds and the order of use are exact only
@@ -113,7 +135,7 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
     }
 
     fn clear(&self) -> impl Cleared + use<K, V> {
-        let fresh = Room::new(self.policy, self.bound, &self.evictions);
+        let fresh = Room::new(self.policy, self.bound, &self.evictions, &self.morgue);
         ClearedRoom(self.room.swap(Arc::new(fresh)))
     }
 
@@ -125,11 +147,13 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
         // Not by moka's `get`, which would count as a use.
         let entry = due.entry.upgrade()?;
         let room = self.room.load();
-        if !entry.is_expired(now) {
-            room.expiry.list(&entry, due.hash, || due.key.clone());
+        if room.expiry.id != due.index || entry.has_left.load(Ordering::Relaxed) {
+            // Somebody else has removed it, and this may be the last reference.
+            self.morgue.take_in(Dead { entry, _due: None });
             return None;
         }
-        if entry.has_left.load(Ordering::Relaxed) {
+        if !entry.is_expired(now) {
+            room.expiry.list(&entry, due.hash, || due.key.clone());
             return None;
         }
         // Nobody else changes this key meanwhile, so what is there is this entry.
@@ -139,13 +163,25 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
         })
     }
 
-    fn settle(&self) {
+    fn bury(&self) {
+        self.morgue.bury();
+    }
+
+    fn contains<Q>(&self, hash: u64, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.room.load().map.contains_key(&Lookup { hash, key })
+    }
+
+    fn settle(&self) -> bool {
         // What was removed is still named in moka's log of operations,
         self.room.load().map.run_pending_tasks();
         // and then waits until no reader can have it: for the collector to go round, which only use makes it do.
         for _ in 0..EPOCHS_TO_FREE {
             crossbeam_epoch::pin().flush();
         }
+        self.morgue.bury()
     }
 
     fn next_deadline(&self) -> Option<Nanos> {

@@ -299,14 +299,12 @@ fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
 
 /// Of what is spelled like a `Result` the success. Only for the message about borrows; what is kept, the type decides.
 fn success_part(returns: &Type) -> &Type {
-    if let Type::Path(path) = returns {
-        if let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") {
-            if let PathArguments::AngleBracketed(arguments) = &last.arguments {
-                if let Some(GenericArgument::Type(success)) = arguments.args.first() {
-                    return success;
-                }
-            }
-        }
+    if let Type::Path(path) = returns
+        && let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result")
+        && let PathArguments::AngleBracketed(arguments) = &last.arguments
+        && let Some(GenericArgument::Type(success)) = arguments.args.first()
+    {
+        return success;
     }
     returns
 }

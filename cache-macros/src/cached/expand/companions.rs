@@ -121,9 +121,9 @@ impl Code<'_> {
             }
         };
         let owner = if self.plan.placement == Placement::Impl {
-            quote!(::core::any::type_name::<Self>())
+            quote!(#private::owner::<Self>())
         } else {
-            quote!("")
+            quote!(#private::owner::<()>())
         };
         let make = self.builder(settings);
         let slot = quote! {

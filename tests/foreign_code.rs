@@ -1,0 +1,158 @@
+//! What users' types do in the middle of things: drops that call the cache, clones and drops that panic, weights that are
+//! odd. None of it may hang, harm others, or leave something behind.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use cache_core::{Cache, Policy};
+use support::{soon, until};
+
+/// Its drop invalidates another entry of the cache it was in.
+#[derive(Clone)]
+struct CallsBack(#[expect(dead_code, reason = "held to be dropped")] Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    cache: Arc<OnceLock<Cache<u64, CallsBack>>>,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+        if let Some(cache) = self.cache.get() {
+            cache.invalidate_local(&(self.id + 1));
+            cache.peek(&self.id);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_may_call_the_cache() {
+    for policy in [Policy::Lru, Policy::TinyLfu] {
+        let (cell, dropped) = (Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(0)));
+        let value = |id| {
+            CallsBack(Arc::new(Inner {
+                id,
+                cache: Arc::clone(&cell),
+                dropped: Arc::clone(&dropped),
+            }))
+        };
+        let cache = Cache::builder()
+            .max_size(8)
+            .ttl(Duration::from_millis(1))
+            .policy(policy)
+            .build();
+        assert!(cell.set(cache.clone()).is_ok());
+        let cache = &cache;
+        soon(async {
+            for id in 0..2_000 {
+                cache.insert(id % 40, value(id % 40)).await;
+                cache
+                    .get_or_load((id + 7) % 40, || async { value((id + 7) % 40) })
+                    .await;
+                if id % 100 == 0 {
+                    cache.clear().await;
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
+        assert!(dropped.load(Ordering::SeqCst) > 1_000);
+    }
+}
+
+/// Its drop says so, and panics if it is told to.
+struct Dropped(u64, mpsc::Sender<u64>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let _ = self.1.send(self.0);
+        assert_ne!(self.0 % 10, 3, "told to panic");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_that_panics_in_the_background_stops_nothing() {
+    let (sender, dropped) = mpsc::channel();
+    let cache = Cache::<u64, Arc<Dropped>>::builder()
+        .ttl(Duration::from_millis(1))
+        .build();
+    for _ in 0..2 {
+        for id in 0..100 {
+            cache.insert(id, Arc::new(Dropped(id, sender.clone()))).await;
+        }
+        for _ in 0..100 {
+            dropped.recv_timeout(Duration::from_secs(60)).expect("all are dropped");
+        }
+        until(|| cache.is_empty()).await;
+    }
+}
+
+/// Its clone panics when it is told to.
+struct Clones(Arc<AtomicBool>);
+
+impl Clone for Clones {
+    fn clone(&self) -> Self {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "told to panic");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_panics_harms_only_its_own_caller() {
+    let panics = Arc::new(AtomicBool::new(true));
+    let cache = Cache::<u64, Clones>::builder().build();
+    let call = || {
+        let (cache, panics) = (cache.clone(), Arc::clone(&panics));
+        tokio::spawn(async move {
+            cache
+                .get_or_load(1, || async {
+                    tokio::task::yield_now().await;
+                    Clones(panics)
+                })
+                .await
+        })
+    };
+    let callers: Vec<_> = (0..20).map(|_| call()).collect();
+    let mut panicked = 0;
+    for caller in callers {
+        panicked += usize::from(soon(caller).await.is_err());
+    }
+    assert_eq!(panicked, 1);
+    assert_eq!(cache.len(), 1);
+}
+
+#[tokio::test]
+async fn a_value_too_heavy_to_keep_pushes_nobody_out() {
+    let cache = Cache::<u64, u32>::builder()
+        .max_weight(100, |_, weight| *weight)
+        .build();
+    for id in 0..50 {
+        cache.insert(id, 1).await;
+    }
+    cache.insert(7, 1_000).await;
+    assert_eq!((cache.peek(&7), cache.len(), cache.stats().evictions), (None, 49, 0));
+}
+
+#[tokio::test]
+async fn values_that_weigh_nothing_are_bounded_as_well() {
+    let cache = Cache::<u64, u64>::builder().max_weight(100, |_, _| 0).build();
+    for id in 0..1_000 {
+        cache.insert(id, id).await;
+    }
+    assert_eq!(cache.len(), 100);
+}
+
+#[tokio::test]
+async fn an_entry_may_live_longer_than_those_of_its_cache() {
+    let cache = Cache::<u64, u64>::builder().ttl(Duration::ZERO).build();
+    cache.insert(1, 1).await;
+    cache.insert_with_ttl(2, 2, Duration::from_secs(60)).await;
+    assert_eq!((cache.get(&1), cache.get(&2), cache.len()), (None, Some(2), 1));
+}
