@@ -1,7 +1,7 @@
 //! What users' types do in the middle of things: drops that call the cache, clones and drops that panic, weights that are
 //! odd. None of it may hang, harm others, or leave something behind.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on fails")]
 
 mod support;
 

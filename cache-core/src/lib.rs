@@ -60,6 +60,7 @@ mod mutation;
 mod outcome;
 mod reaper;
 mod reentry;
+mod shared;
 mod stats;
 mod store;
 mod sync;

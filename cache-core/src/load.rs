@@ -6,11 +6,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::cache::{Cache, Shared};
+use crate::cache::Cache;
 use crate::flight::{Ending, Entered, Flight};
 use crate::key::{Key, Value};
 use crate::outcome::{Kind, Outcome};
 use crate::reentry;
+use crate::shared::Shared;
 use crate::stats::{Count, Counters};
 use crate::store::{Entry, Store};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::Shared;
 use crate::key::{Key, Value};
+use crate::shared::Shared;
 
 /// Keeps a key, or a whole cache, out of the cache while its data changes.
 ///

@@ -14,6 +14,7 @@ use syn::{
 };
 
 use crate::error::Errors;
+use crate::key::is_primitive;
 
 /// A function with its body as raw tokens.
 pub(crate) struct Function {
@@ -265,6 +266,19 @@ impl Argument {
     pub(crate) fn declared(&self) -> TokenStream {
         let Self { name, ty, .. } = self;
         quote!(#name: #ty)
+    }
+
+    /// Lets its name, or those its pattern binds, stand for references, so that an expression moves nothing. A primitive
+    /// stays as it is, and so does what is a reference already.
+    pub(crate) fn shadow(&self) -> Option<TokenStream> {
+        let Self { name, pat, .. } = self;
+        match &self.ty {
+            _ if !self.is_named => Some(quote!(let #pat = &#name;)),
+            ty if is_primitive(ty) => None,
+            Type::Reference(reference) if reference.mutability.is_none() => None,
+            Type::Reference(_) => Some(quote!(let #name = &*#name;)),
+            _ => Some(quote!(let #name = &#name;)),
+        }
     }
 
     /// The names its pattern binds.

@@ -12,7 +12,7 @@ use syn::{FnArg, Pat, Path, ReceiverKind, Signature, Type};
 use super::arguments::{Arguments, Cached, Keys, Target};
 use crate::cached::hidden_of_method;
 use crate::function::{Argument, Function, hidden, opaque_part};
-use crate::key::{is_primitive, parts_of, respan, value_of};
+use crate::key::{parts_of, respan, value_of};
 
 pub(super) fn tokens(arguments: &Arguments, function: &Function) -> TokenStream {
     let krate = &arguments.krate;
@@ -224,16 +224,7 @@ impl Code<'_> {
     fn shadows(&self) -> TokenStream {
         self.arguments
             .iter()
-            .filter_map(|argument| {
-                let (name, pat) = (&argument.name, &argument.pat);
-                match &argument.ty {
-                    _ if !argument.is_named => Some(quote!(let #pat = &#name;)),
-                    ty if is_primitive(ty) => None,
-                    Type::Reference(reference) if reference.mutability.is_none() => None,
-                    Type::Reference(_) => Some(quote!(let #name = &*#name;)),
-                    _ => Some(quote!(let #name = &#name;)),
-                }
-            })
+            .filter_map(Argument::shadow)
             .map(|shadow| quote!(#[allow(unused_variables)] #shadow))
             .collect()
     }

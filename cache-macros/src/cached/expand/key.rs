@@ -43,16 +43,7 @@ impl<'p> Code<'p> {
 
     /// The key of `key = expr` or `cached_in`, where it is made.
     pub(super) fn key_inline(&self) -> TokenStream {
-        let shadows = self.kept().filter_map(|argument| {
-            let (name, pat) = (&argument.name, &argument.pat);
-            match &argument.ty {
-                _ if !argument.is_named => Some(quote!(let #pat = &#name;)),
-                ty if is_primitive(ty) => None,
-                Type::Reference(reference) if reference.mutability.is_none() => None,
-                Type::Reference(_) => Some(quote!(let #name = &*#name;)),
-                _ => Some(quote!(let #name = &#name;)),
-            }
-        });
+        let shadows = self.kept().filter_map(Argument::shadow);
         let parts = self.key_of_exprs();
         quote!({ #(#shadows)* #parts })
     }
