@@ -178,6 +178,8 @@ impl<K: Key, V: Value> Shared<K, V> {
         let now = self.now();
         let due = self.store.due(now, RECLAIM_BATCH);
         for due in &due {
+            // Until after the lock, where the last reference may be dropped.
+            let _held = due.hold();
             let gone = self.flights.guarded(due.hash(), || self.store.remove_expired(due, now));
             self.counters.add(Count::Expirations, u64::from(gone.is_some()));
         }

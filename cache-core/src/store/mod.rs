@@ -112,7 +112,8 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
     /// [`remove_expired`](Self::remove_expired), under the lock that guards that key.
     fn due(&self, now: Nanos, limit: usize) -> Vec<Due<K, V>>;
 
-    /// Removes the entry that was [`due`](Self::due), if it still is; otherwise it will be due again.
+    /// Removes the entry that was [`due`](Self::due), if it still is; otherwise it will be due again. The caller MUST
+    /// [`hold`](Due::hold) the entry from before its lock until after.
     fn remove_expired(&self, due: &Due<K, V>, now: Nanos) -> Option<Arc<Entry<V>>>;
 
     /// Drops what has left the store, as far as nobody holds it. The caller MUST NOT hold a lock: dropping a value is
@@ -149,6 +150,11 @@ pub(crate) struct Due<K, V> {
 impl<K, V> Due<K, V> {
     pub(crate) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// The entry, if it is still there: held by who looks at it, so that its last reference is not dropped under a lock.
+    pub(crate) fn hold(&self) -> Option<Arc<Entry<V>>> {
+        self.entry.upgrade()
     }
 }
 

@@ -148,8 +148,7 @@ impl<K: Key, V: Value> Store<K, V> for MokaStore<K, V> {
         let entry = due.entry.upgrade()?;
         let room = self.room.load();
         if room.expiry.id != due.index || entry.has_left.load(Ordering::Relaxed) {
-            // Somebody else has removed it, and this may be the last reference.
-            self.morgue.take_in(Dead { entry, _due: None });
+            // Somebody else has removed it.
             return None;
         }
         if !entry.is_expired(now) {
@@ -274,5 +273,35 @@ impl Hasher for ReadyHasher {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// An entry that somebody removes between being found due and being looked at is dropped like any other.
+    #[test]
+    fn an_entry_removed_while_it_is_due_is_freed() {
+        let store = MokaStore::<u64, Arc<()>>::new(Policy::Lru, Bound::Entries(10));
+        let value = Arc::new(());
+        let entry = Entry::new(Arc::clone(&value), 1, 0, Some(Duration::from_nanos(1)), None);
+        store.insert(1, 1, Arc::new(entry));
+        let reader = store.get(1, &1, || 0);
+        let due = store.due(5, 10);
+        assert_eq!(due.len(), 1);
+        // Both before the reader lets go, so that neither reference is the last.
+        assert!(store.remove(1, &1).is_some());
+        let held = due[0].hold();
+        assert!(store.remove_expired(&due[0], 5).is_none());
+        drop((held, due, reader));
+        // Other tests may hold the collector up for a moment.
+        assert!((0..1_000).any(|_| {
+            std::thread::yield_now();
+            store.settle()
+        }));
+        assert_eq!(Arc::strong_count(&value), 1);
     }
 }
