@@ -14,7 +14,7 @@ use crate::mutation::MutationGuard;
 use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
 use crate::shared::Shared;
 use crate::stats::{Count, Stats};
-use crate::store::Store;
+use crate::store::Store as _;
 
 /// A cache that never serves what an invalidation made stale. A cheap clone of one shared cache.
 ///
@@ -90,6 +90,8 @@ impl<K: Key, V: Value> Cache<K, V> {
 
     /// The value of a key, if it is there, without being counted as a hit or a miss.
     ///
+    /// It is no use of the entry either, except with [`Policy::TinyLfu`](crate::Policy::TinyLfu).
+    ///
     /// # Example: a look from the side
     /// ```
     /// let cache = cache_core::Cache::<u64, u64>::builder().build();
@@ -100,9 +102,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let shared = &*self.shared;
-        let entry = shared.entry(shared.hash(key), key)?;
-        Some(entry.value.clone())
+        self.shared.peek(self.shared.hash(key), key)
     }
 
     /// The value of a key: from the cache, from a load of that key that is under way, or by running `load`.
@@ -352,7 +352,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn clear(&self) {
-        let shared = &*self.shared;
+        let shared = &self.shared;
         // So that what has expired is counted as that.
         shared.reclaim_all();
         let cleared = shared.flights.evict_all(|| shared.store.clear());
@@ -470,10 +470,12 @@ impl<K: Key, V: Value> Cache<K, V> {
         let shared = &self.shared;
         shared.reclaim_some();
         let hash = shared.hash(&key);
-        let entry = shared.entry_for(&key, value, ttl);
-        let replaced = shared.flights.put(hash, key, |key| shared.keep(hash, key, entry));
-        drop(replaced);
-        shared.store.bury();
+        let entry = shared.entry(hash, key, value, ttl);
+        let mortal = entry.is_mortal();
+        // The reference that is left when nothing was stored goes after the lock.
+        let replaced = shared.flights.put(hash, &entry.key, || shared.keep(Arc::clone(&entry)));
+        drop((replaced, entry));
+        shared.settle_soon(mortal);
     }
 }
 

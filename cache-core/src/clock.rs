@@ -1,6 +1,10 @@
 //! Time, as caches measure it: nanoseconds since the clock was made, real or set by hand.
 //!
 //! Time decides only when an entry is too old. It never decides which of two events came first.
+//!
+//! Reading the time costs more than all the rest of a hit. Where the system has a coarse clock, which is the exact one as
+//! it stood at the last tick of the machine, a hit reads that, and asks the exact one only when the end of the entry is
+//! near. So an entry ends no later than it would by the exact clock alone.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,9 +42,13 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System(Instant),
+    System { origin: Instant, coarse_origin: Nanos },
     Manual(Arc<AtomicU64>),
 }
+
+/// How far the coarse clock is trusted. Ticks are a hundredth of a second apart at most; a machine that others hold up can
+/// miss some.
+pub(crate) const NEAR: Nanos = 1_000_000_000;
 
 impl Clock {
     /// The clock of the machine, which never goes backwards.
@@ -52,7 +60,10 @@ impl Clock {
     /// # drop(cache);
     /// ```
     pub fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        Self(Source::System {
+            origin: Instant::now(),
+            coarse_origin: coarse().unwrap_or(0),
+        })
     }
 
     /// A clock that moves only by [`advance`](Self::advance). Its clones move together.
@@ -88,14 +99,34 @@ impl Clock {
 
     pub(crate) fn now(&self) -> Nanos {
         match &self.0 {
-            Source::System(origin) => nanos(origin.elapsed()),
+            Source::System { origin, .. } => nanos(origin.elapsed()),
             Source::Manual(now) => now.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The time as far as it is known without asking for long: it may be behind by a tick.
+    #[inline]
+    pub(crate) fn about_now(&self) -> Nanos {
+        if let Source::System { coarse_origin, .. } = &self.0
+            && let Some(coarse) = coarse()
+        {
+            return coarse.saturating_sub(*coarse_origin);
+        }
+        self.now()
+    }
+
+    /// Whether it is `deadline` or later, exactly.
+    #[inline]
+    pub(crate) fn has_reached(&self, deadline: Nanos) -> bool {
+        match &self.0 {
+            Source::System { .. } if self.about_now().saturating_add(NEAR) < deadline => false,
+            _ => self.now() >= deadline,
         }
     }
 
     /// Whether time passes without anybody's doing, so that a background thread can wait for it.
     pub(crate) fn runs(&self) -> bool {
-        matches!(self.0, Source::System(_))
+        matches!(self.0, Source::System { .. })
     }
 }
 
@@ -112,7 +143,47 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// The coarse clock of the machine, where there is one.
+#[cfg(target_os = "linux")]
+#[inline]
+#[expect(clippy::unnecessary_wraps, reason = "not everywhere")]
+fn coarse() -> Option<Nanos> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    // Counted from the start of the machine: never negative, and no machine runs for 584 years.
+    Some(time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn coarse() -> Option<Nanos> {
+    None
+}
+
 /// A duration in nanoseconds; what does not fit (584 years) is as good as for ever.
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_reached_when_the_exact_clock_says_so() {
+        let clock = Clock::system();
+        assert!(clock.has_reached(0) && clock.has_reached(clock.now()));
+        for ahead in [NEAR / 2, NEAR * 2, NEAR * 1_000] {
+            assert!(!clock.has_reached(clock.now() + ahead));
+        }
+        assert!(!clock.has_reached(NEVER));
+        // Behind by a tick at most, or this trust is misplaced.
+        assert!(clock.now().abs_diff(clock.about_now()) < NEAR / 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_by_hand_is_exact() {
+        let clock = Clock::manual();
+        clock.advance(Duration::from_nanos(10));
+        assert_eq!((clock.now(), clock.about_now()), (10, 10));
+        assert!(clock.has_reached(10) && !clock.has_reached(11));
+    }
 }

@@ -398,16 +398,16 @@ impl<K: Eq + Clone, T> Flights<K, T> {
     }
 
     /// A value from the caller: what is loading is older and will not be kept. `None` while the key is fenced.
-    pub(crate) fn put<R>(&self, hash: u64, key: K, write: impl FnOnce(K) -> R) -> Option<R> {
+    pub(crate) fn put<R>(&self, hash: u64, key: &K, write: impl FnOnce() -> R) -> Option<R> {
         let mut shard = self.shard(hash);
         let mut fenced = shard.fences > 0;
-        if let Some(slot) = shard.find(hash, &key) {
+        if let Some(slot) = shard.find(hash, key) {
             fenced |= slot.fences > 0;
             slot.flight = None;
-            shard.tidy(hash, &key);
+            shard.tidy(hash, key);
         }
         // Not `bool::then`, which would drop an unused `write` here, under the lock.
-        if fenced { None } else { Some(write(key)) }
+        if fenced { None } else { Some(write()) }
     }
 
     /// The start of a mutation of one key.

@@ -63,6 +63,7 @@ mod reentry;
 mod shared;
 mod stats;
 mod store;
+mod stripe;
 mod sync;
 
 #[doc(hidden)]

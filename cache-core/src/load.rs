@@ -149,12 +149,12 @@ struct Lead<'c, K: Key, V: Value> {
     shared: &'c Arc<Shared<K, V>>,
     hash: u64,
     key: K,
-    flight: Arc<Flight<Arc<Entry<V>>>>,
+    flight: Arc<Flight<Arc<Entry<K, V>>>>,
     landed: bool,
 }
 
 impl<'c, K: Key, V: Value> Lead<'c, K, V> {
-    fn new(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, flight: Arc<Flight<Arc<Entry<V>>>>) -> Self {
+    fn new(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, flight: Arc<Flight<Arc<Entry<K, V>>>>) -> Self {
         Self {
             shared,
             hash,
@@ -176,7 +176,9 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
             Some(value) => {
                 // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
                 let keep = keep_if(value);
-                let entry = self.shared.loaded(&self.key, value.clone());
+                let entry = self
+                    .shared
+                    .entry(self.hash, self.key.clone(), value.clone(), self.shared.ttl);
                 self.succeed(entry, keep);
             }
             None => {
@@ -187,7 +189,7 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
         outcome
     }
 
-    fn succeed(&mut self, entry: Arc<Entry<V>>, keep: bool) {
+    fn succeed(&mut self, entry: Arc<Entry<K, V>>, keep: bool) {
         // Before, so that what has expired takes nobody's room.
         self.shared.reclaim_some();
         self.landed = true;
@@ -199,19 +201,20 @@ impl<'c, K: Key, V: Value> Lead<'c, K, V> {
             ..
         } = self;
         let ending = Ending::Loaded(Arc::clone(&entry));
+        let mortal = entry.is_mortal();
         let replaced = shared.flights.land(*hash, key, flight, ending, || {
             if keep {
-                shared.keep(*hash, key.clone(), entry)
+                shared.keep(Arc::clone(&entry))
             } else {
                 // What a reload found is not to be kept, and what it came to replace is older still.
                 shared.store.remove(*hash, key)
             }
         });
-        drop(replaced);
-        self.shared.store.bury();
+        drop((replaced, entry));
+        self.shared.settle_soon(mortal);
     }
 
-    fn fail(&mut self, ending: Ending<Arc<Entry<V>>>) {
+    fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
         self.landed = true;
         self.shared.counters.one(Count::LoadFailures);
         let Self {

@@ -41,7 +41,7 @@ impl MutationGuard {
             hash,
             key,
         })));
-        cache.count_invalidated(gone.as_ref());
+        cache.count_invalidated(gone);
         guard
     }
 

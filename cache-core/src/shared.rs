@@ -13,20 +13,23 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::{Builder, Weigher};
-use crate::clock::{Clock, Nanos};
+use crate::clock::Clock;
 use crate::flight::Flights;
 use crate::key::{Key, Value};
 use crate::reaper::{self, Reclaim};
 use crate::stats::{Count, Counters, Stats};
-use crate::store::{Cleared, Entry, MokaStore, Store};
+use crate::store::{Cleared, EitherStore, Entry, Life, Look, Store};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
 
+/// How many hits of one thread the store is told of.
+const HITS_TO_AGE: u64 = 1 << 16;
+
 pub(crate) struct Shared<K, V> {
     pub(crate) name: Cow<'static, str>,
-    pub(crate) store: MokaStore<K, V>,
-    pub(crate) flights: Flights<K, Arc<Entry<V>>>,
+    pub(crate) store: EitherStore<K, V>,
+    pub(crate) flights: Flights<K, Arc<Entry<K, V>>>,
     pub(crate) counters: Counters,
     clock: Clock,
     hasher: foldhash::fast::RandomState,
@@ -44,10 +47,10 @@ pub(crate) struct Shared<K, V> {
 impl<K: Key, V: Value> Shared<K, V> {
     pub(crate) fn new(builder: Builder<K, V>) -> Self {
         Self {
-            store: MokaStore::new(builder.policy, builder.bound),
+            store: EitherStore::new(builder.policy, builder.bound),
             name: builder.name,
             flights: Flights::new(),
-            counters: Counters::default(),
+            counters: Counters::new(),
             clock: builder.clock,
             hasher: foldhash::fast::RandomState::default(),
             ttl: builder.ttl,
@@ -64,127 +67,145 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.hasher.hash_one(key)
     }
 
-    fn now(&self) -> Nanos {
-        self.clock.now()
-    }
-
-    /// The entry of a key, uncounted.
-    pub(crate) fn entry<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<V>>> {
-        self.store.get(hash, key, || self.now())
-    }
-
-    /// The same under the lock of the key, after a look that found nothing: most often there still is none.
-    pub(crate) fn recheck<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<V>>> {
+    /// The entry of a key under the lock of the key, after a look that found nothing: most often there still is none.
+    pub(crate) fn recheck<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>> {
         if self.store.contains(hash, key) {
-            self.entry(hash, key)
+            self.store.read(hash, key, Look::Use, &self.clock, Arc::clone)
         } else {
             None
         }
     }
 
     /// The value of a key, counted if it is a hit.
+    #[inline]
     pub(crate) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
-        let entry = self.entry(hash, key)?;
-        self.counters.one(Count::Hits);
-        Some(entry.value.clone())
+        let value = self
+            .store
+            .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())?;
+        if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
+            self.store.age();
+        }
+        Some(value)
+    }
+
+    /// The value of a key, uncounted.
+    pub(crate) fn peek<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        self.store
+            .read(hash, key, Look::Peek, &self.clock, |entry| entry.value.clone())
     }
 
     /// A value made ready to be stored. Asks the weigher, so not under a lock.
-    pub(crate) fn entry_for(&self, key: &K, value: V, ttl: Option<Duration>) -> Arc<Entry<V>> {
-        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(key, &value).max(1));
-        Arc::new(Entry::new(value, weight, self.now(), ttl, self.tti))
+    pub(crate) fn entry(&self, hash: u64, key: K, value: V, ttl: Option<Duration>) -> Arc<Entry<K, V>> {
+        let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value).max(1));
+        let life = Life {
+            // What never ends need not know when it began.
+            begins_at: if ttl.or(self.tti).is_some() {
+                self.clock.now()
+            } else {
+                0
+            },
+            ttl,
+            tti: self.tti,
+        };
+        Arc::new(Entry::new(hash, key, value, weight, &life))
     }
 
-    /// The same with the cache's own time to live.
-    pub(crate) fn loaded(&self, key: &K, value: V) -> Arc<Entry<V>> {
-        self.entry_for(key, value, self.ttl)
-    }
-
-    /// Stores an entry. Only under the lock of its key; the caller drops what comes back after it.
-    pub(crate) fn keep(self: &Arc<Self>, hash: u64, key: K, entry: Arc<Entry<V>>) -> Option<Arc<Entry<V>>> {
-        let mortal = entry.is_mortal();
+    /// Stores an entry. Only under the lock of its key; the caller drops what comes back after it, and then calls
+    /// [`settle_soon`](Self::settle_soon).
+    pub(crate) fn keep(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
         let too_heavy = self.max_weight.is_some_and(|most| u64::from(entry.weight()) > most);
         // Not even for a moment: it would push out what could stay.
-        if self.keeps_nothing || too_heavy || (mortal && entry.is_expired(self.now())) {
-            return self.store.remove(hash, &key);
+        if self.keeps_nothing || too_heavy || entry.has_expired(&self.clock) {
+            return self.store.remove(entry.hash(), &entry.key);
         }
-        let replaced = self.store.insert(hash, key, entry);
+        let replaced = self.store.insert(entry);
         self.counters.one(Count::Insertions);
-        if let Some(replaced) = &replaced
-            && replaced.is_mortal()
-            && replaced.is_expired(self.now())
+        if replaced
+            .as_ref()
+            .is_some_and(|replaced| replaced.has_expired(&self.clock))
         {
             self.counters.one(Count::Expirations);
         }
-        if mortal && self.clock.runs() {
-            if !self.watched.swap(true, Ordering::Relaxed) {
+        replaced
+    }
+
+    /// Drops what has left the store as far as that can be done now, and has the reaper do the rest, and look after what
+    /// time will end. Where no lock is held, after everything that changes the store.
+    pub(crate) fn settle_soon(self: &Arc<Self>, time_passes: bool) {
+        self.store.bury();
+        if !self.store.is_settled() || (time_passes && self.clock.runs()) {
+            if !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed) {
                 let this = Arc::downgrade(self);
                 reaper::watch(this);
             }
             reaper::nudge();
         }
-        replaced
     }
 
-    pub(crate) fn evict<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
+    pub(crate) fn evict<Q: Equivalent<K> + ?Sized>(self: &Arc<Self>, hash: u64, key: &Q) -> bool {
         let gone = self.flights.evict(hash, key, || self.store.remove(hash, key));
-        self.count_invalidated(gone.as_ref())
+        self.count_invalidated(gone)
     }
 
     /// Fences a key. The caller MUST answer for the fence before it counts what comes back.
-    pub(crate) fn fence(&self, hash: u64, key: &K) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn fence(&self, hash: u64, key: &K) -> Option<Arc<Entry<K, V>>> {
         self.flights.fence(hash, key, || self.store.remove(hash, key))
     }
 
-    pub(crate) fn unfence(&self, hash: u64, key: &K) {
+    pub(crate) fn unfence(self: &Arc<Self>, hash: u64, key: &K) {
         let gone = self.flights.unfence(hash, key, || self.store.remove(hash, key));
-        self.count_invalidated(gone.as_ref());
+        self.count_invalidated(gone);
     }
 
     /// Fences every key, likewise.
-    pub(crate) fn fence_all(&self) -> impl Cleared + use<K, V> {
+    pub(crate) fn fence_all(&self) -> Cleared {
         self.flights.fence_all(|| self.store.clear())
     }
 
-    pub(crate) fn count_cleared(&self, cleared: impl Cleared) {
-        self.counters.add(Count::Invalidations, cleared.count());
-        drop(cleared);
-        self.store.bury();
+    pub(crate) fn count_cleared(self: &Arc<Self>, cleared: Cleared) {
+        self.counters.add(Count::Invalidations, cleared.count);
+        self.store.discard(cleared);
+        self.settle_soon(false);
     }
 
-    pub(crate) fn unfence_all(&self) {
+    pub(crate) fn unfence_all(self: &Arc<Self>) {
         let cleared = self.flights.unfence_all(|| self.store.clear());
         self.count_cleared(cleared);
     }
 
     /// Whether there was an entry anybody could have got.
-    pub(crate) fn count_invalidated(&self, gone: Option<&Arc<Entry<V>>>) -> bool {
+    pub(crate) fn count_invalidated(self: &Arc<Self>, gone: Option<Arc<Entry<K, V>>>) -> bool {
         let Some(gone) = gone else { return false };
-        self.store.settle();
-        let expired = gone.is_mortal() && gone.is_expired(self.now());
+        let expired = gone.has_expired(&self.clock);
         self.counters.one(if expired {
             Count::Expirations
         } else {
             Count::Invalidations
         });
+        drop(gone);
+        self.settle_soon(false);
         !expired
     }
 
     /// Drops a few expired entries. `false` when none is left.
     pub(crate) fn reclaim_some(&self) -> bool {
-        if self.store.next_deadline().is_none_or(|next| next > self.now()) {
+        let Some(next) = self.store.next_deadline() else {
+            return false;
+        };
+        if !self.clock.has_reached(next) {
             return false;
         }
-        let now = self.now();
-        let due = self.store.due(now, RECLAIM_BATCH);
+        let due = self.store.due(self.clock.now(), RECLAIM_BATCH);
         for due in &due {
-            // Until after the lock, where the last reference may be dropped.
-            let _held = due.hold();
-            let gone = self.flights.guarded(due.hash(), || self.store.remove_expired(due, now));
-            self.counters.add(Count::Expirations, u64::from(gone.is_some()));
+            let gone = self
+                .flights
+                .guarded(due.hash(), || self.store.remove_expired(due, &self.clock));
+            self.counters.add(Count::Expirations, u64::from(gone));
         }
+        let is_full = due.len() == RECLAIM_BATCH;
+        drop(due);
         self.store.bury();
-        due.len() == RECLAIM_BATCH
+        is_full
     }
 
     /// How many entries there are, without those that have expired.
@@ -212,8 +233,11 @@ impl<K: Key, V: Value> Shared<K, V> {
 
 impl<K: Key, V: Value> Reclaim for Shared<K, V> {
     fn reclaim(&self) -> bool {
-        self.reclaim_all();
-        let is_settled = self.store.settle();
-        !is_settled || self.store.next_deadline().is_some()
+        // A clock that is set by hand moves on when a test says so, and expiry with it.
+        if self.clock.runs() {
+            self.reclaim_all();
+        }
+        let is_settled = self.store.is_settled() || self.store.settle();
+        !is_settled || (self.clock.runs() && self.store.next_deadline().is_some())
     }
 }

@@ -1,13 +1,14 @@
 //! What a cache counts, without making its callers meet.
 //!
-//! A counter that every hit writes stops hits from scaling: its cache line travels from core to core. So each
-//! counter exists once per stripe, each thread writes to its own stripe, and reading adds them up.
+//! A counter that every hit writes stops hits from scaling: its cache line travels from core to core. So each thread
+//! counts in a stripe of its own, and reading adds the stripes up. Nobody but its thread writes a stripe, so that counting
+//! is a load and a store; a reset therefore does not write zeros but remembers what there was.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Stripes of the counters; threads beyond that share.
-const STRIPES: usize = 16;
+use crate::stripe::Striped;
 
 /// What there is to count.
 #[derive(Clone, Copy, Debug)]
@@ -25,66 +26,79 @@ pub(crate) enum Count {
 
 const COUNTS: usize = Count::Invalidations as usize + 1;
 
-/// Two cache lines, so that neighbouring stripes are not fetched together.
-#[derive(Default)]
-#[repr(align(128))]
-struct Stripe([AtomicU64; COUNTS]);
+type Counts<T> = [T; COUNTS];
 
 /// The counters of one cache.
-#[derive(Default)]
 pub(crate) struct Counters {
-    stripes: [Stripe; STRIPES],
+    stripes: Striped<Counts<AtomicU64>>,
+    /// The sums at the last reset.
+    before: Mutex<Counts<u64>>,
 }
 
 impl Counters {
-    pub(crate) fn add(&self, count: Count, by: u64) {
-        if by > 0 {
-            // Counters order nothing.
-            self.stripes[stripe()].0[count as usize].fetch_add(by, Ordering::Relaxed);
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: Striped::new(),
+            before: Mutex::new([0; COUNTS]),
         }
     }
 
-    pub(crate) fn one(&self, count: Count) {
-        self.stripes[stripe()].0[count as usize].fetch_add(1, Ordering::Relaxed);
+    /// Counts, and returns what this thread, or all that share its stripe, have counted of it.
+    #[inline]
+    pub(crate) fn add(&self, count: Count, by: u64) -> u64 {
+        let (stripe, _, is_exclusive) = self.stripes.mine();
+        let counter = &stripe[count as usize];
+        // Counters order nothing.
+        if is_exclusive {
+            let counted = counter.load(Ordering::Relaxed) + by;
+            counter.store(counted, Ordering::Relaxed);
+            counted
+        } else {
+            counter.fetch_add(by, Ordering::Relaxed) + by
+        }
     }
 
-    fn sum(&self, count: Count) -> u64 {
-        self.stripes
-            .iter()
-            .map(|stripe| stripe.0[count as usize].load(Ordering::Relaxed))
-            .sum()
+    #[inline]
+    pub(crate) fn one(&self, count: Count) -> u64 {
+        self.add(count, 1)
+    }
+
+    fn sums(&self) -> Counts<u64> {
+        let mut sums = [0; COUNTS];
+        for stripe in self.stripes.iter() {
+            for (sum, counter) in sums.iter_mut().zip(stripe) {
+                *sum += counter.load(Ordering::Relaxed);
+            }
+        }
+        sums
+    }
+
+    fn before(&self) -> MutexGuard<'_, Counts<u64>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn reset(&self) {
-        for counter in self.stripes.iter().flat_map(|stripe| &stripe.0) {
-            counter.store(0, Ordering::Relaxed);
-        }
+        let mut before = self.before();
+        *before = self.sums();
     }
 
     pub(crate) fn read(&self, len: u64) -> Stats {
+        let before = self.before();
+        let sums = self.sums();
+        let of = |count: Count| sums[count as usize] - before[count as usize];
         Stats {
-            hits: self.sum(Count::Hits),
-            misses: self.sum(Count::Misses),
-            loads: self.sum(Count::Loads),
-            load_failures: self.sum(Count::LoadFailures),
-            coalesced: self.sum(Count::Coalesced),
-            insertions: self.sum(Count::Insertions),
-            evictions: self.sum(Count::Evictions),
-            expirations: self.sum(Count::Expirations),
-            invalidations: self.sum(Count::Invalidations),
+            hits: of(Count::Hits),
+            misses: of(Count::Misses),
+            loads: of(Count::Loads),
+            load_failures: of(Count::LoadFailures),
+            coalesced: of(Count::Coalesced),
+            insertions: of(Count::Insertions),
+            evictions: of(Count::Evictions),
+            expirations: of(Count::Expirations),
+            invalidations: of(Count::Invalidations),
             len,
         }
     }
-}
-
-/// The stripe of this thread: dealt out in turn, so that few threads never share.
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    }
-    // While a thread is being torn down its locals may be gone; any stripe will do.
-    MINE.try_with(|mine| *mine).unwrap_or(0)
 }
 
 /// What happened to a cache since it was made or its statistics were reset.
@@ -166,5 +180,25 @@ impl fmt::Display for Stats {
             self.expirations,
             self.invalidations,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More threads than there are stripes, so that some share one.
+    #[test]
+    fn nothing_is_lost_whoever_counts_and_whoever_resets() {
+        let counters = Counters::new();
+        counters.add(Count::Hits, 7);
+        counters.reset();
+        assert_eq!(counters.read(0).hits, 0);
+        std::thread::scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| (0..1_000).for_each(|_| drop(counters.one(Count::Hits))));
+            }
+        });
+        assert_eq!(counters.read(0).hits, 100_000);
     }
 }

@@ -1,46 +1,54 @@
 //! Where removed entries wait until they can be dropped by us, and where nobody holds a lock.
 //!
-//! Dropping a value or a key is foreign code: it may take its time, panic, or call the cache. moka drops what it removed
-//! wherever it happens to clean up, under its own locks and ours. So each removed entry gets one more reference here,
-//! which makes that of moka never the last; [`bury`](Morgue::bury) drops those of which it has become the last.
+//! Dropping a value or a key is foreign code: it may take its time, panic, or call the cache. The concurrent maps drop
+//! what was removed when the last reader has left, which may be anywhere, under their locks or ours. So each removed
+//! entry gets one more reference here, which makes that of the map never the last; [`bury`](Morgue::bury) drops those of
+//! which it has become the last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) struct Morgue<T> {
-    dead: Mutex<Vec<T>>,
+use super::entry::Kept;
+use crate::sync::{Mutex, lock};
+
+pub(super) struct Morgue {
+    dead: Mutex<Vec<Arc<dyn Kept>>>,
+    /// How many they are, for who need not know exactly.
+    count: AtomicUsize,
 }
 
-/// Something that others may still hold.
-pub(super) trait Held {
-    /// Whether this is the last reference.
-    fn is_last(&self) -> bool;
-}
-
-impl<T: Held> Morgue<T> {
+impl Morgue {
     pub(super) fn new() -> Self {
         Self {
             dead: Mutex::new(Vec::new()),
+            count: AtomicUsize::new(0),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn take_in(&self, dead: Arc<dyn Kept>) {
+        let mut all = lock(&self.dead);
+        all.push(dead);
+        self.count.store(all.len(), Ordering::Relaxed);
     }
 
-    pub(super) fn take_in(&self, dead: T) {
-        self.lock().push(dead);
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
     }
 
     /// Drops what nobody else holds any more, and says whether that was all. Only where no lock is held.
     pub(super) fn bury(&self) -> bool {
+        if self.is_empty() {
+            return true;
+        }
         let (free, is_empty) = {
-            let mut dead = self.lock();
-            let free: Vec<T> = dead.extract_if(.., |it| it.is_last()).collect();
+            let mut dead = lock(&self.dead);
+            let free: Vec<_> = dead.extract_if(.., |it| Arc::strong_count(it) == 1).collect();
             // Room for a burst is not kept for ever.
             if dead.is_empty() && dead.capacity() > 1024 {
                 *dead = Vec::new();
             }
+            self.count.store(dead.len(), Ordering::Relaxed);
             (free, dead.is_empty())
         };
         for it in free {
@@ -51,21 +59,21 @@ impl<T: Held> Morgue<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(cache_core_model)))]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::Mutex;
 
+    use super::super::entry::{Entry, Life};
     use super::*;
 
-    struct Dead(Arc<Noisy>);
+    const FOR_EVER: Life = Life {
+        begins_at: 0,
+        ttl: None,
+        tti: None,
+    };
 
+    #[derive(Clone)]
     struct Noisy(Arc<Mutex<Vec<u8>>>, u8);
-
-    impl Held for Dead {
-        fn is_last(&self) -> bool {
-            Arc::strong_count(&self.0) == 1
-        }
-    }
 
     impl Drop for Noisy {
         fn drop(&mut self) {
@@ -78,15 +86,17 @@ mod tests {
     fn what_others_hold_waits_and_a_panic_stops_nothing() {
         let dropped = Arc::new(Mutex::new(Vec::new()));
         let morgue = Morgue::new();
-        let held: Vec<_> = (0..4).map(|n| Arc::new(Noisy(Arc::clone(&dropped), n))).collect();
+        let held: Vec<Arc<dyn Kept>> = (0..4)
+            .map(|n| Arc::new(Entry::new(0, (), Noisy(Arc::clone(&dropped), n), 1, &FOR_EVER)) as _)
+            .collect();
         for it in &held {
-            morgue.take_in(Dead(Arc::clone(it)));
+            morgue.take_in(Arc::clone(it));
         }
-        morgue.bury();
+        assert!(!morgue.bury());
         assert_eq!(dropped.lock().map(|it| it.len()).ok(), Some(0));
         drop(held);
         assert_eq!(dropped.lock().map(|it| it.len()).ok(), Some(0));
-        morgue.bury();
+        assert!(morgue.bury());
         assert_eq!(dropped.lock().map(|it| it.clone()).ok(), Some(vec![0, 1, 2, 3]));
     }
 }

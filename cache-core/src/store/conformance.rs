@@ -1,0 +1,375 @@
+//! What every store has to do, checked on each of them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use super::*;
+use crate::key::Value;
+
+/// A value whose drop is counted.
+#[derive(Clone)]
+struct Counted(u64, Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Not too good a hash, so that neighbours are neighbours in the store as well.
+fn hash(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+const FOR_EVER: Life = Life {
+    begins_at: 0,
+    ttl: None,
+    tti: None,
+};
+
+fn living<V>(key: u64, value: V, life: &Life) -> Arc<Entry<u64, V>> {
+    Arc::new(Entry::new(hash(key), key, value, 1, life))
+}
+
+fn entry<V>(key: u64, value: V) -> Arc<Entry<u64, V>> {
+    living(key, value, &FOR_EVER)
+}
+
+fn get<V: Value>(store: &impl Store<u64, V>, key: u64, clock: &Clock) -> Option<V> {
+    store.read(hash(key), &key, Look::Use, clock, |entry| entry.value.clone())
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Other tests may hold a collector up for a moment.
+fn settle<V>(store: &impl Store<u64, V>) {
+    let settled = (0..100_000).any(|_| {
+        std::thread::yield_now();
+        store.settle()
+    });
+    assert!(settled && store.is_settled());
+}
+
+fn what_was_inserted_is_found_and_nothing_else(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    assert_eq!((store.len(), store.next_deadline(), store.evictions()), (0, None, 0));
+    assert!(get(store, 1, &clock).is_none() && !store.contains(hash(1), &1));
+    for key in 0..100 {
+        assert!(store.insert(entry(key, key * 2)).is_none());
+    }
+    for key in 0..100 {
+        assert_eq!(get(store, key, &clock), Some(key * 2));
+        assert!(store.contains(hash(key), &key));
+    }
+    assert_eq!((get(store, 100, &clock), store.len()), (None, 100));
+    let replaced = store.insert(entry(7, 1)).map(|entry| (entry.key, entry.value));
+    assert_eq!(
+        (replaced, get(store, 7, &clock), store.len()),
+        (Some((7, 14)), Some(1), 100)
+    );
+}
+
+fn what_was_removed_is_not_found(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    for round in 0..5 {
+        for key in 0..100 {
+            store.insert(entry(key, round));
+        }
+        for key in 0..100 {
+            assert_eq!(store.remove(hash(key), &key).map(|entry| entry.value), Some(round));
+            assert!(store.remove(hash(key), &key).is_none());
+            assert!(get(store, key, &clock).is_none() && !store.contains(hash(key), &key));
+        }
+        assert_eq!(store.len(), 0);
+    }
+    assert_eq!(store.evictions(), 0);
+}
+
+fn a_clear_removes_all_and_no_more(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    for round in 0..5 {
+        for key in 0..100 {
+            store.insert(entry(key, key));
+        }
+        store.remove(hash(1), &1);
+        let cleared = store.clear();
+        assert!((0..100).all(|key| get(store, key, &clock).is_none()));
+        // Before what was removed is freed.
+        store.insert(entry(3, round));
+        assert_eq!(cleared.count, 99);
+        store.discard(cleared);
+        assert_eq!((get(store, 3, &clock), store.len()), (Some(round), 1));
+        let cleared = store.clear();
+        assert_eq!(cleared.count, 1);
+        store.discard(cleared);
+    }
+    settle(store);
+}
+
+fn the_bound_holds_after_every_change(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    for key in 0..1_000 {
+        store.insert(entry(key, key));
+        assert!(store.len() <= 10);
+    }
+    assert_eq!((store.len(), store.evictions()), (10, 990));
+    assert_eq!((0..1_000).filter(|key| get(store, *key, &clock).is_some()).count(), 10);
+    let cleared = store.clear();
+    store.discard(cleared);
+    for key in 0..20 {
+        store.insert(entry(key, key));
+    }
+    assert_eq!(store.len(), 10);
+}
+
+fn the_weight_holds_after_every_change(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    let heavy = |key, weight| Arc::new(Entry::new(hash(key), key, u64::from(weight), weight, &FOR_EVER));
+    let weight = || (0..100).filter_map(|key| get(store, key, &clock)).sum::<u64>();
+    for key in 0..100 {
+        store.insert(heavy(key, u32::try_from(key % 7).expect("small") + 1));
+        assert!(weight() <= 100, "{}", weight());
+    }
+    assert!(weight() > 50, "{}", weight());
+    // Replaced, its weight counts once.
+    let kept = (0..100)
+        .find(|key| get(store, *key, &clock).is_some())
+        .expect("some are kept");
+    store.insert(heavy(kept, 1));
+    assert!(weight() <= 100);
+}
+
+fn time_ends_entries(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    for (key, ttl) in [(1, 10), (2, 20), (3, 30)] {
+        let life = Life {
+            ttl: Some(seconds(ttl)),
+            ..FOR_EVER
+        };
+        store.insert(living(key, key, &life));
+    }
+    store.insert(entry(4, 4));
+    let first = store.next_deadline().expect("three of them are mortal");
+    assert!(store.due(clock.now(), 10).is_empty());
+    clock.advance(seconds(10) - Duration::from_nanos(1));
+    assert_eq!((get(store, 1, &clock), clock.has_reached(first)), (Some(1), false));
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!((get(store, 1, &clock), clock.has_reached(first)), (None, true));
+    clock.advance(seconds(15));
+    let due = store.due(clock.now(), 10);
+    assert_eq!(due.len(), 2);
+    for due in &due {
+        assert!(store.remove_expired(due, &clock) && !store.remove_expired(due, &clock));
+    }
+    assert_eq!(
+        (store.len(), get(store, 3, &clock), get(store, 4, &clock)),
+        (2, Some(3), Some(4))
+    );
+    assert!(store.due(clock.now(), 10).is_empty());
+    store.remove(hash(3), &3);
+    assert_eq!((store.next_deadline(), store.evictions()), (None, 0));
+}
+
+fn a_use_keeps_an_entry_from_lying_idle(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    let life = Life {
+        tti: Some(seconds(10)),
+        ..FOR_EVER
+    };
+    store.insert(living(1, 1, &life));
+    store.insert(living(2, 2, &life));
+    clock.advance(seconds(6));
+    assert_eq!(get(store, 1, &clock), Some(1));
+    clock.advance(seconds(6));
+    let due = store.due(clock.now(), 10);
+    assert_eq!(due.len(), 2);
+    assert_eq!(due.iter().filter(|due| store.remove_expired(due, &clock)).count(), 1);
+    assert_eq!((get(store, 1, &clock), get(store, 2, &clock)), (Some(1), None));
+    clock.advance(seconds(10));
+    // Due once more, because it was looked at too early.
+    let due = store.due(clock.now(), 10);
+    assert!(due.len() == 1 && store.remove_expired(&due[0], &clock));
+    assert_eq!((store.len(), store.next_deadline()), (0, None));
+}
+
+/// Somebody removes, replaces or clears what another has found due and not looked at yet.
+fn what_is_due_may_be_gone_by_then(store: &impl Store<u64, Counted>) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let clock = Clock::manual();
+    let life = Life {
+        ttl: Some(seconds(1)),
+        ..FOR_EVER
+    };
+    let insert = |key| store.insert(living(key, Counted(key, Arc::clone(&dropped)), &life));
+    for key in 0..4 {
+        insert(key);
+    }
+    clock.advance(seconds(1));
+    let mut due = store.due(clock.now(), 3);
+    drop(store.remove(hash(due[0].key()), &due[0].key()));
+    let later = Life {
+        begins_at: clock.now(),
+        ..life
+    };
+    drop(store.insert(living(due[1].key(), Counted(9, Arc::clone(&dropped)), &later)));
+    assert!(!store.remove_expired(&due[0], &clock) && !store.remove_expired(&due[1], &clock));
+    assert_eq!(store.len(), 3);
+    let cleared = store.clear();
+    assert!(!store.remove_expired(&due[2], &clock));
+    store.discard(cleared);
+    assert_eq!(store.len(), 0);
+    due.clear();
+    settle(store);
+    assert_eq!(dropped.load(Ordering::SeqCst), 5);
+}
+
+impl Due {
+    fn key(&self) -> u64 {
+        let any = &*self.0 as &dyn Any;
+        any.downcast_ref::<Entry<u64, Counted>>().expect("of these types").key
+    }
+}
+
+fn what_has_left_is_dropped(store: &impl Store<u64, Counted>) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let value = |key| entry(key, Counted(key, Arc::clone(&dropped)));
+    let so_far = || {
+        settle(store);
+        dropped.load(Ordering::SeqCst)
+    };
+    for key in 0..100 {
+        store.insert(value(key));
+    }
+    assert_eq!(so_far(), 90, "evicted");
+    let kept: Vec<u64> = (0..100).filter(|key| store.contains(hash(*key), key)).collect();
+    for key in &kept {
+        store.insert(value(*key));
+    }
+    assert_eq!(so_far(), 100, "replaced");
+    drop(store.remove(hash(kept[0]), &kept[0]));
+    assert_eq!(so_far(), 101, "removed");
+    let held = store.read(hash(kept[1]), &kept[1], Look::Peek, &Clock::manual(), Arc::clone);
+    let cleared = store.clear();
+    store.discard(cleared);
+    store.settle();
+    assert_eq!(dropped.load(Ordering::SeqCst), 109, "one is held");
+    drop(held);
+    assert_eq!(so_far(), 110, "cleared");
+}
+
+/// As bad a hash as there is.
+fn keys_of_one_hash_are_kept_apart(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    let get = |key: u64| store.read(0, &key, Look::Use, &clock, |entry| entry.value);
+    for key in 0..500 {
+        assert!(store.insert(Arc::new(Entry::new(0, key, key, 1, &FOR_EVER))).is_none());
+    }
+    for key in (0..500).step_by(2) {
+        assert!(store.remove(0, &key).is_some());
+        store.insert(Arc::new(Entry::new(0, key + 1, key, 1, &FOR_EVER)));
+    }
+    for key in 0..500 {
+        assert_eq!(get(key), (key % 2 == 1).then(|| key - 1));
+    }
+    assert_eq!(store.len(), 250);
+}
+
+/// Readers of a key that is replaced all the time find it at every moment, and never an older value than before.
+fn a_replaced_entry_is_there_at_every_moment(store: &impl Store<u64, u64>) {
+    const ROUNDS: u64 = 20_000;
+    let clock = Clock::manual();
+    store.insert(entry(1, 0));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut seen = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let found = get(store, 1, &clock).expect("it is there");
+                    assert!(found >= seen, "{found} after {seen}");
+                    seen = found;
+                }
+            });
+        }
+        for round in 1..=ROUNDS {
+            assert!(store.insert(entry(1, round)).is_some());
+            store.bury();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    settle(store);
+}
+
+/// After a removal has returned, no reader that starts then finds what it removed, on whichever thread.
+fn no_reader_finds_what_was_removed_before_it_began(store: &impl Store<u64, u64>) {
+    const ROUNDS: u64 = 20_000;
+    let clock = Clock::manual();
+    let (removed, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let begin = Barrier::new(3);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                begin.wait();
+                while !done.load(Ordering::Relaxed) {
+                    let before = removed.load(Ordering::Acquire);
+                    if let Some(found) = get(store, 1, &clock) {
+                        assert!(found > before, "{found} was removed when {before} had been");
+                    }
+                }
+            });
+        }
+        begin.wait();
+        for round in 1..=ROUNDS {
+            store.insert(entry(1, round));
+            if round % 64 == 0 {
+                let cleared = store.clear();
+                removed.store(round, Ordering::Release);
+                store.discard(cleared);
+            } else {
+                assert!(store.remove(hash(1), &1).is_some());
+                removed.store(round, Ordering::Release);
+                store.bury();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(store.len(), 0);
+    settle(store);
+}
+
+macro_rules! conformance {
+    ($($store:ident: $make:expr;)*) => {$(
+        mod $store {
+            use super::super::*;
+
+            conformance! { @ $make;
+                what_was_inserted_is_found_and_nothing_else: Bound::Unbounded,
+                what_was_removed_is_not_found: Bound::Entries(1_000),
+                a_clear_removes_all_and_no_more: Bound::Entries(1_000),
+                the_bound_holds_after_every_change: Bound::Entries(10),
+                the_weight_holds_after_every_change: Bound::Weight(100),
+                time_ends_entries: Bound::Entries(1_000),
+                a_use_keeps_an_entry_from_lying_idle: Bound::Unbounded,
+                what_is_due_may_be_gone_by_then: Bound::Entries(1_000),
+                what_has_left_is_dropped: Bound::Entries(10),
+                keys_of_one_hash_are_kept_apart: Bound::Entries(1_000),
+                a_replaced_entry_is_there_at_every_moment: Bound::Entries(1_000),
+                no_reader_finds_what_was_removed_before_it_began: Bound::Entries(1_000),
+            }
+        }
+    )*};
+    (@ $make:expr; $($test:ident: $bound:expr,)*) => {$(
+        #[test]
+        fn $test() {
+            super::$test(&$make($bound));
+        }
+    )*};
+}
+
+conformance! {
+    recency: RecencyStore::new;
+    tiny_lfu: TinyLfuStore::new;
+}

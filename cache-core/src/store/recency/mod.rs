@@ -1,0 +1,320 @@
+//! The store in the order of use: hits through a lock-free index, and everything else behind one lock.
+//!
+//! # A hit
+//! It pins the index ([papaya]), finds the [chain](chain) of the hash, finds the link that is live and has the key, looks
+//! whether its time has come, notes the use ([`uses`]), and reads the value in place. It writes to nothing that other
+//! hits write to, and takes no lock. The index is hashed by us and keyed by the hash alone, so no foreign code runs
+//! inside of it; keys are compared along the chain.
+//!
+//! # A change
+//! It happens under the lock of the [ledger](ledger), which knows who is in, in which order they go, and how much they weigh.
+//! An entry leaves the moment its facts say so, or the moment the generation of the store is no longer its own: that is what
+//! readers look at, not whether the index still has it. So it does not matter when the index lets go of it.
+//!
+//! # What is dead
+//! is swept out of the index a few at a time: when there are too many for the size of the cache, and otherwise by the
+//! reaper, within a second. Each sweep ends with a flush of the index's collector, because that costs microseconds when
+//! other cores read, and because what a thread has removed without one waits for that thread to come again. All removal
+//! from the index is in [`RecencyStore::sweep`] for that reason.
+//!
+//! # Invariants
+//! 1. The index, the chains and the ledger change under the lock of the ledger alone.
+//! 2. A key has at most one live link.
+//! 3. An entry is hung on before the one that it replaces is made dead (release, acquire): a reader who sees that one dead
+//!    sees the new one, or is on a chain made anew since, and looks again.
+//! 4. Who takes an entry out of the index puts a reference into the morgue first, so that no reader who lets go of the
+//!    index, wherever that is, drops the last one.
+
+mod chain;
+mod ledger;
+mod uses;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use equivalent::Equivalent;
+use papaya::Guard;
+
+use self::chain::{Found, Link};
+use self::ledger::Ledger;
+use self::uses::Uses;
+use super::entry::{Entry, Kept};
+use super::morgue::Morgue;
+use super::{Bound, Cleared, Due, Look, Ready, Store};
+use crate::clock::{Clock, Nanos};
+use crate::key::{Key, Value};
+use crate::sync::{Mutex, lock};
+
+/// Retired chains that the index's collector gathers before it looks by itself who still reads: more than a sweep has, so
+/// that it is the flush that looks, once.
+const BATCH: usize = 256;
+
+/// Hashes that are swept under one holding of the lock.
+const SWEEP: usize = 64;
+
+/// A chain as long as this is looked after at once.
+const LONG: usize = 16;
+
+/// Readers that there can be at one moment, but for those that lost their core while they read.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(8, usize::from));
+
+pub(crate) struct RecencyStore<K, V> {
+    index: papaya::HashMap<u64, Link<K, V>, Ready>,
+    /// The ledger's, for readers.
+    generation: AtomicU64,
+    /// Whether the ledger knows of someone dead, for who does not hold its lock.
+    has_dead: AtomicBool,
+    uses: Uses,
+    ledger: Mutex<Ledger>,
+    morgue: Morgue,
+}
+
+impl<K: Key, V: Value> RecencyStore<K, V> {
+    pub(crate) fn new(bound: Bound) -> Self {
+        Self {
+            index: papaya::HashMap::builder()
+                .hasher(Ready)
+                .collector(seize::Collector::new().batch_size(BATCH))
+                .build(),
+            generation: AtomicU64::new(0),
+            has_dead: AtomicBool::new(false),
+            uses: Uses::new(bound),
+            ledger: Mutex::new(Ledger::new(bound)),
+            morgue: Morgue::new(),
+        }
+    }
+
+    /// The live entry of a key.
+    #[inline]
+    fn find<'g, Q>(&self, hash: u64, key: &Q, guard: &'g impl Guard) -> Option<&'g Arc<Entry<K, V>>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let mut former = None;
+        loop {
+            let chain = self.index.get(&hash, guard)?;
+            // After the chain: a call that begins after a clear has returned sees its generation or a later one.
+            let generation = self.generation.load(Ordering::Acquire);
+            match chain.find(key, generation) {
+                Found::Live(entry) => return Some(entry),
+                Found::Nothing => return None,
+                Found::Dead => {
+                    let this = (std::ptr::from_ref(chain), generation);
+                    if former.replace(this) == Some(this) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the dead under these hashes out of the index. Under the lock of the ledger.
+    fn sweep(&self, hashes: &[u64], generation: u64, guard: &impl Guard) {
+        let mut retired = 0;
+        let mut last = None;
+        for hash in hashes {
+            let Some(chain) = self.index.get(hash, guard) else {
+                continue;
+            };
+            for link in chain.iter().filter(|link| !link.is_live(generation)) {
+                self.morgue.take_in(Arc::clone(link.entry()) as Arc<dyn Kept>);
+                last = Some((*hash, link));
+            }
+            if last.is_none_or(|(swept, _)| swept != *hash) {
+                continue;
+            }
+            match chain.without_dead(generation) {
+                Some(anew) => drop(self.index.insert(*hash, anew, guard)),
+                None => drop(self.index.remove(hash, guard)),
+            }
+            retired += 1;
+        }
+        // The collector frees what was retired only if that is at least as many parts as there are readers just then.
+        // So a few are filled up with parts that hold nothing.
+        if let Some((hash, dead)) = last {
+            for _ in retired..*CORES {
+                let live = self
+                    .index
+                    .get(&hash, guard)
+                    .and_then(|chain| chain.without_dead(generation));
+                let is_live = live.is_some();
+                let filling = live.unwrap_or_else(|| Link::new(Arc::clone(dead.entry())));
+                self.index.insert(hash, filling, guard);
+                if !is_live {
+                    self.index.remove(&hash, guard);
+                }
+            }
+        }
+    }
+
+    /// Sweeps what the ledger knows to be dead. Under its lock.
+    fn sweep_dead(&self, ledger: &mut Ledger, guard: &impl Guard) {
+        let mut dead = ledger.take_dead();
+        dead.sort_unstable();
+        dead.dedup();
+        self.sweep(&dead, ledger.generation(), guard);
+        self.has_dead.store(false, Ordering::Relaxed);
+    }
+
+    /// Changes something under the lock, and sweeps if that is due.
+    fn change<R>(&self, guard: &impl Guard, change: impl FnOnce(&mut Ledger) -> R) -> R {
+        let mut ledger = lock(&self.ledger);
+        let result = change(&mut ledger);
+        let is_to_be_swept = ledger.is_to_be_swept();
+        if is_to_be_swept {
+            self.sweep_dead(&mut ledger, guard);
+        } else if ledger.has_dead() {
+            self.has_dead.store(true, Ordering::Relaxed);
+        }
+        drop(ledger);
+        if is_to_be_swept {
+            guard.flush();
+        }
+        result
+    }
+
+    /// Takes out what a clear has left, a few at a time so that others get their turn.
+    fn sweep_cleared(&self) {
+        let dead: Vec<u64> = {
+            let guard = self.index.guard();
+            let generation = self.generation.load(Ordering::Acquire);
+            let chains = self.index.iter(&guard);
+            let dead = chains.filter(|(_, chain)| chain.iter().any(|link| !link.is_live(generation)));
+            dead.map(|(hash, _)| *hash).collect()
+        };
+        for hashes in dead.chunks(SWEEP) {
+            let guard = self.index.guard();
+            {
+                let ledger = lock(&self.ledger);
+                self.sweep(hashes, ledger.generation(), &guard);
+            }
+            guard.flush();
+            drop(guard);
+            self.morgue.bury();
+        }
+    }
+}
+
+impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
+    #[inline]
+    fn read<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        look: Look,
+        clock: &Clock,
+        read: impl FnOnce(&Arc<Entry<K, V>>) -> R,
+    ) -> Option<R>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let guard = self.index.guard();
+        let entry = self.find(hash, key, &guard)?;
+        let facts = &entry.facts;
+        if facts.has_expired(clock) {
+            return None;
+        }
+        if look == Look::Use {
+            facts.touch(clock);
+            self.uses.note(&facts.stamp);
+        }
+        Some(read(entry))
+    }
+
+    fn contains<Q>(&self, hash: u64, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.find(hash, key, &self.index.guard()).is_some()
+    }
+
+    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
+        let guard = self.index.guard();
+        let hash = entry.hash();
+        self.change(&guard, |ledger| {
+            let former = self.find(hash, &entry.key, &guard).map(Arc::clone);
+            entry.facts.generation.store(ledger.generation(), Ordering::Relaxed);
+            entry.facts.stamp.store(self.uses.newest(), Ordering::Relaxed);
+            let kept = Arc::clone(&entry) as Arc<dyn Kept>;
+            match self.index.get(&hash, &guard) {
+                Some(chain) => {
+                    if chain.hang_on(entry) % LONG == 0 {
+                        ledger.note_long_chain();
+                    }
+                }
+                None => drop(self.index.insert(hash, Link::new(entry), &guard)),
+            }
+            if let Some(former) = &former {
+                ledger.leave(&former.facts);
+            }
+            ledger.enter(&kept);
+            ledger.evict();
+            former
+        })
+    }
+
+    fn remove<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let guard = self.index.guard();
+        // Nobody else changes this key, but the store may let it go.
+        let entry = self.find(hash, key, &guard)?;
+        self.change(&guard, |ledger| ledger.leave(&entry.facts))
+            .then(|| Arc::clone(entry))
+    }
+
+    fn clear(&self) -> Cleared {
+        let mut ledger = lock(&self.ledger);
+        let (count, struck) = ledger.clear();
+        self.generation.store(ledger.generation(), Ordering::Release);
+        Cleared::new(count, struck)
+    }
+
+    fn discard(&self, cleared: Cleared) {
+        drop(cleared);
+        self.sweep_cleared();
+    }
+
+    fn due(&self, now: Nanos, limit: usize) -> Vec<Due> {
+        lock(&self.ledger).due(now, limit)
+    }
+
+    fn remove_expired(&self, due: &Due, clock: &Clock) -> bool {
+        let guard = self.index.guard();
+        self.change(&guard, |ledger| ledger.expire(due, clock))
+    }
+
+    fn bury(&self) {
+        self.morgue.bury();
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.has_dead.load(Ordering::Relaxed) && self.morgue.is_empty()
+    }
+
+    fn settle(&self) -> bool {
+        let guard = self.index.guard();
+        self.sweep_dead(&mut lock(&self.ledger), &guard);
+        // What other threads have taken out waits for them; what this one has, now goes.
+        guard.flush();
+        drop(guard);
+        self.morgue.bury()
+    }
+
+    fn next_deadline(&self) -> Option<Nanos> {
+        lock(&self.ledger).next_deadline()
+    }
+
+    fn len(&self) -> u64 {
+        lock(&self.ledger).len()
+    }
+
+    fn evictions(&self) -> u64 {
+        lock(&self.ledger).evictions
+    }
+
+    fn age(&self) {
+        self.uses.age();
+    }
+}
