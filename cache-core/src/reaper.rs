@@ -1,7 +1,7 @@
-//! The thread that drops expired entries nobody asks for.
+//! The thread that drops expired entries nobody asks for, and what has left a store and is not free yet.
 //!
-//! One for the process, started with the first entry that time can end. It wakes twice a second while there are such
-//! entries and sleeps while there are none. Caches are known to it weakly: it keeps none alive.
+//! One for the process, started when there is first something of the kind. It wakes twice a second while there is and
+//! sleeps while there is not. Caches are known to it weakly: it keeps none alive.
 //!
 //! A thread and not a task, because caches outlive the runtimes that use them, and may be used without one. Where it
 //! cannot be started, caches still reclaim what has expired whenever they store or are measured.
@@ -36,6 +36,10 @@ static REAPER: Reaper = Reaper {
 
 /// Looks after a cache from now on.
 pub(crate) fn watch(cache: Weak<dyn Reclaim>) {
+    // A thread of the system's has no place in a model.
+    if cfg!(cache_core_model) {
+        return;
+    }
     REAPER.lock().push(cache);
     if !REAPER.started.swap(true, Ordering::Relaxed) {
         let spawned = std::thread::Builder::new()

@@ -1,16 +1,17 @@
-//! The locks and thread-locals of the flight table, so that the model checker can put its own in their place.
+//! The locks, atomics and thread-locals that the promise rests on, so that the model checker can put its own in their
+//! place.
 //!
 //! `RUSTFLAGS="--cfg cache_core_model"` swaps in shuttle's, which explores interleavings. It is a `cfg` and not
 //! a feature, because features are unified across a build and this one would break every other user of it.
 
 #[cfg(cache_core_model)]
 pub(crate) use shuttle::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, atomic::AtomicU64},
     thread_local,
 };
 #[cfg(not(cache_core_model))]
 pub(crate) use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, atomic::AtomicU64},
     thread_local,
 };
 

@@ -8,6 +8,10 @@ use super::{Bound, Cleared, Due, Entry, Look, Policy, RecencyStore, Store, TinyL
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each cache, and behind its `Arc` already"
+)]
 pub(crate) enum EitherStore<K, V> {
     Recency(RecencyStore<K, V>),
     TinyLfu(TinyLfuStore),

@@ -1,11 +1,13 @@
 //! What a store keeps: a value with its key, and what there is to know about them.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::Look;
 use crate::clock::{Clock, NEAR, NEVER, Nanos, nanos};
 use crate::key::{Key, Value};
+use crate::sync::AtomicU64;
 
 /// A value as it is kept.
 pub(crate) struct Entry<K, V> {
@@ -18,16 +20,16 @@ pub(crate) struct Entry<K, V> {
 pub(crate) struct Facts {
     pub(super) hash: u64,
     pub(super) weight: u32,
-    /// Whether it has left the store. Set once, by the store; what a reader sees of it decides whether it is a hit.
-    gone: AtomicBool,
-    /// How often the store had been cleared when the entry came in. Written before anybody else sees the entry.
-    pub(super) generation: AtomicU64,
-    /// When the entry is too old.
+    /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
+    /// here decides whether it is a hit.
+    generation: AtomicU64,
+    /// When it will have expired if nobody uses it again, [`NEVER`] if time does not end it. Moved on by readers, and not
+    /// more often than the idle limit needs.
+    deadline: AtomicU64,
+    /// When it is too old, however much it is used.
     expires_at: Nanos,
     /// How long it may lie unused, [`NEVER`] for ever.
     idle_limit: Nanos,
-    /// Written by readers, and not more often than the idle limit needs.
-    last_used: AtomicU64,
     /// Its place in the order of use, by the store that keeps it. Written by readers.
     pub(super) stamp: AtomicU64,
     /// Unique in the process; tells this entry from its successor under the same key.
@@ -40,6 +42,9 @@ pub(crate) struct Facts {
 
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.
 const USE_GRAIN: Nanos = 1_000_000;
+
+/// The generation of what has left.
+const GONE: u64 = u64::MAX;
 
 /// An entry of any types.
 pub(crate) trait Kept: Any + Send + Sync {
@@ -54,15 +59,17 @@ impl<K: Key, V: Value> Kept for Entry<K, V> {
 
 impl<K, V> Entry<K, V> {
     pub(crate) fn new(hash: u64, key: K, value: V, weight: u32, life: &Life) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Not the model checker's, which would have to be made anew for each run.
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let expires_at = life.ttl.map_or(NEVER, |ttl| life.begins_at.saturating_add(nanos(ttl)));
+        let idle_limit = life.tti.map_or(NEVER, nanos);
         let facts = Facts {
             hash,
             weight,
-            gone: AtomicBool::new(false),
             generation: AtomicU64::new(0),
-            expires_at: life.ttl.map_or(NEVER, |ttl| life.begins_at.saturating_add(nanos(ttl))),
-            idle_limit: life.tti.map_or(NEVER, nanos),
-            last_used: AtomicU64::new(life.begins_at),
+            deadline: AtomicU64::new(expires_at.min(life.begins_at.saturating_add(idle_limit))),
+            expires_at,
+            idle_limit,
             stamp: AtomicU64::new(0),
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             rank: AtomicU64::new(0),
@@ -101,23 +108,30 @@ pub(crate) struct Life {
 impl Facts {
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
-        self.expires_at.min(self.idle_limit) != NEVER
+        self.deadline() != NEVER
     }
 
-    /// When the entry will have expired if nobody uses it again.
+    #[inline]
     pub(super) fn deadline(&self) -> Nanos {
-        let idle = self.last_used.load(Ordering::Relaxed).saturating_add(self.idle_limit);
-        self.expires_at.min(idle)
+        self.deadline.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(super) fn has_expired(&self, clock: &Clock) -> bool {
-        self.is_mortal() && clock.has_reached(self.deadline())
+        let deadline = self.deadline();
+        deadline != NEVER && clock.has_reached(deadline)
     }
 
-    /// Notes a use of an entry that must not lie unused.
-    #[inline]
-    pub(super) fn touch(&self, clock: &Clock) {
+    /// Whether time has ended the entry; if not, and it is to be used, notes that it does not lie idle.
+    pub(super) fn is_over(&self, look: Look, clock: &Clock) -> bool {
+        let is_over = self.has_expired(clock);
+        if look == Look::Use && !is_over {
+            self.touch(clock);
+        }
+        is_over
+    }
+
+    fn touch(&self, clock: &Clock) {
         if self.idle_limit != NEVER {
             let now = if self.idle_limit < 2 * NEAR {
                 clock.now()
@@ -125,21 +139,30 @@ impl Facts {
                 clock.about_now()
             };
             let grain = USE_GRAIN.min(self.idle_limit / 64).max(1);
-            if now.saturating_sub(self.last_used.load(Ordering::Relaxed)) >= grain {
-                self.last_used.fetch_max(now, Ordering::Relaxed);
+            let deadline = self.expires_at.min(now.saturating_add(self.idle_limit));
+            if deadline.saturating_sub(self.deadline()) >= grain {
+                self.deadline.fetch_max(deadline, Ordering::Relaxed);
             }
         }
     }
 
-    /// Whether it has left the store.
-    #[inline]
-    pub(super) fn is_gone(&self) -> bool {
-        // Acquire: who sees that it is gone sees what took its place.
-        self.gone.load(Ordering::Acquire)
+    /// Puts it into a store that has been cleared so many times. Before anybody else sees it.
+    pub(super) fn come_in(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// `true` for the one who says it first.
-    pub(super) fn leave(&self) -> bool {
-        !self.gone.swap(true, Ordering::AcqRel)
+    /// Whether it is in a store that has been cleared so many times, and has not left.
+    #[inline]
+    pub(super) fn is_in(&self, generation: u64) -> bool {
+        // Acquire: who sees that it has left sees what took its place.
+        self.generation.load(Ordering::Acquire) == generation
+    }
+
+    /// `true` for the one who says first that it has left the store that has been cleared so many times.
+    pub(super) fn leave(&self, generation: u64) -> bool {
+        let left = self
+            .generation
+            .compare_exchange(generation, GONE, Ordering::AcqRel, Ordering::Relaxed);
+        left.is_ok()
     }
 }

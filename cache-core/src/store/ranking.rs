@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::entry::{Facts, Kept};
+use crate::sync::AtomicU64;
 
 /// By rank, and by serial where ranks are equal.
 pub(super) struct Ranking {

@@ -66,7 +66,7 @@ impl Room {
                 // The morgue's reference comes first, so that the order's is not the last.
                 morgue.take_in(Arc::clone(&entry));
                 let mut by_deadline = lock(&by_deadline);
-                entry.facts().leave();
+                entry.facts().leave(generation);
                 by_deadline.strike(entry.facts());
                 if cause == RemovalCause::Size {
                     evictions.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl Room {
         if deadline != NEVER {
             let mut by_deadline = lock(&self.by_deadline);
             // It may have been let go before it was listed.
-            if !facts.is_gone() {
+            if facts.is_in(self.generation) {
                 by_deadline.list(deadline, Arc::clone(entry));
             }
         }
@@ -125,10 +125,9 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
             .map
             .get(&lookup(hash, &|stored| is::<K, _>(stored, key)))?;
         let entry = typed::<K, V>(entry)?;
-        if entry.has_expired(clock) {
+        if entry.facts.is_mortal() && entry.facts.is_over(Look::Use, clock) {
             return None;
         }
-        entry.facts.touch(clock);
         Some(read(&entry))
     }
 
@@ -142,7 +141,7 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
 
     fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
         let room = self.room.load();
-        entry.facts.generation.store(room.generation, Ordering::Relaxed);
+        entry.facts.come_in(room.generation);
         let hash = entry.hash();
         let same_key = |stored: &dyn Any| is::<K, _>(stored, &entry.key);
         let same_key = lookup(hash, &same_key);
@@ -200,7 +199,7 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
     fn remove_expired(&self, due: &Due, clock: &Clock) -> bool {
         let room = self.room.load();
         let facts = due.0.facts();
-        if facts.is_gone() || facts.generation.load(Ordering::Relaxed) != room.generation {
+        if !facts.is_in(room.generation) {
             return false;
         }
         if !facts.has_expired(clock) {

@@ -7,7 +7,6 @@
 //! At most one link of a key is live. A reader that finds the last one dead and nothing behind it may be on a chain
 //! that has been made anew since: it looks again, see [`Found::Dead`].
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use equivalent::Equivalent;
@@ -41,7 +40,7 @@ impl<K, V> Link<K, V> {
     /// Whether it can be a hit, at a time when the store has been cleared `generation` times.
     #[inline]
     pub(super) fn is_live(&self, generation: u64) -> bool {
-        self.entry.facts.generation.load(Ordering::Relaxed) == generation && !self.entry.facts.is_gone()
+        self.entry.facts.is_in(generation)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Self> {

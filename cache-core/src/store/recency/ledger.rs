@@ -74,7 +74,7 @@ impl Ledger {
     /// Strikes an entry off and makes it dead to readers. `false` if it was that before.
     pub(super) fn leave(&mut self, facts: &Facts) -> bool {
         // Its references here are never the last: the index has one until the dead are swept out.
-        if facts.generation.load(Ordering::Relaxed) != self.generation || !facts.leave() {
+        if !facts.leave(self.generation) {
             return false;
         }
         self.by_use.strike(facts);
@@ -149,7 +149,7 @@ impl Ledger {
     /// Follows up on one of them: `true` if it left because it has expired.
     pub(super) fn expire(&mut self, due: &Due, clock: &Clock) -> bool {
         let facts = due.0.facts();
-        if facts.is_gone() || facts.generation.load(Ordering::Relaxed) != self.generation {
+        if !facts.is_in(self.generation) {
             return false;
         }
         if !facts.has_expired(clock) {

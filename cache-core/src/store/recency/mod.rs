@@ -29,7 +29,7 @@ mod chain;
 mod ledger;
 mod uses;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use equivalent::Equivalent;
@@ -43,7 +43,7 @@ use super::morgue::Morgue;
 use super::{Bound, Cleared, Due, Look, Ready, Store};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicU64, Mutex, lock};
 
 /// Retired chains that the index's collector gathers before it looks by itself who still reads: more than a sweep has, so
 /// that it is the flush that looks, once.
@@ -84,23 +84,47 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
         }
     }
 
-    /// The live entry of a key.
+    /// The live entry of a key, on the chain that `get` gets.
     #[inline]
-    fn find<'g, Q>(&self, hash: u64, key: &Q, guard: &'g impl Guard) -> Option<&'g Arc<Entry<K, V>>>
+    fn find<'g, Q>(&self, key: &Q, get: impl Fn() -> Option<&'g Link<K, V>>) -> Option<&'g Arc<Entry<K, V>>>
     where
         Q: Equivalent<K> + ?Sized,
+        K: 'g,
+        V: 'g,
     {
-        let mut former = None;
+        let chain = get()?;
+        // After the chain: a call that begins after a clear has returned sees its generation or a later one.
+        let generation = self.generation.load(Ordering::Acquire);
+        match chain.find(key, generation) {
+            Found::Live(entry) => Some(entry),
+            Found::Nothing => None,
+            Found::Dead => self.find_again(key, (chain, generation), get),
+        }
+    }
+
+    /// Looks until it finds the key, or the same chain once more.
+    #[cold]
+    fn find_again<'g, Q>(
+        &self,
+        key: &Q,
+        former: (*const Link<K, V>, u64),
+        get: impl Fn() -> Option<&'g Link<K, V>>,
+    ) -> Option<&'g Arc<Entry<K, V>>>
+    where
+        Q: Equivalent<K> + ?Sized,
+        K: 'g,
+        V: 'g,
+    {
+        let mut former = former;
         loop {
-            let chain = self.index.get(&hash, guard)?;
-            // After the chain: a call that begins after a clear has returned sees its generation or a later one.
+            let chain = get()?;
             let generation = self.generation.load(Ordering::Acquire);
             match chain.find(key, generation) {
                 Found::Live(entry) => return Some(entry),
                 Found::Nothing => return None,
                 Found::Dead => {
                     let this = (std::ptr::from_ref(chain), generation);
-                    if former.replace(this) == Some(this) {
+                    if std::mem::replace(&mut former, this) == this {
                         return None;
                     }
                 }
@@ -208,14 +232,13 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let guard = self.index.guard();
-        let entry = self.find(hash, key, &guard)?;
+        let index = self.index.pin();
+        let entry = self.find(key, || index.get(&hash))?;
         let facts = &entry.facts;
-        if facts.has_expired(clock) {
+        if facts.is_mortal() && facts.is_over(look, clock) {
             return None;
         }
         if look == Look::Use {
-            facts.touch(clock);
             self.uses.note(&facts.stamp);
         }
         Some(read(entry))
@@ -225,15 +248,16 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.find(hash, key, &self.index.guard()).is_some()
+        let index = self.index.pin();
+        self.find(key, || index.get(&hash)).is_some()
     }
 
     fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
         let guard = self.index.guard();
         let hash = entry.hash();
         self.change(&guard, |ledger| {
-            let former = self.find(hash, &entry.key, &guard).map(Arc::clone);
-            entry.facts.generation.store(ledger.generation(), Ordering::Relaxed);
+            let former = self.find(&entry.key, || self.index.get(&hash, &guard)).map(Arc::clone);
+            entry.facts.come_in(ledger.generation());
             entry.facts.stamp.store(self.uses.newest(), Ordering::Relaxed);
             let kept = Arc::clone(&entry) as Arc<dyn Kept>;
             match self.index.get(&hash, &guard) {
@@ -259,7 +283,7 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     {
         let guard = self.index.guard();
         // Nobody else changes this key, but the store may let it go.
-        let entry = self.find(hash, key, &guard)?;
+        let entry = self.find(key, || self.index.get(&hash, &guard))?;
         self.change(&guard, |ledger| ledger.leave(&entry.facts))
             .then(|| Arc::clone(entry))
     }
