@@ -1,11 +1,18 @@
 //! Everything at once: readers, writers, reloads, clears, evictions, expiry and cancellations in random order, every read
-//! checked against what the database held when it began.
+//! checked against what the database held when it began. Afterwards nothing is left of what went through.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use cache_core::{Cache, Clock, Policy, cached_in, invalidates};
 
@@ -163,5 +170,125 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
             "{stats}"
         );
         assert!(stats.len <= 16);
+    }
+}
+
+/// A value of some size, of which it is known how many there are.
+#[derive(Clone)]
+struct Page(Arc<Tracked>);
+
+struct Tracked {
+    version: u64,
+    _bytes: Vec<u8>,
+    living: Arc<AtomicI64>,
+}
+
+impl Page {
+    fn new(version: u64, living: &Arc<AtomicI64>) -> Self {
+        living.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::new(Tracked {
+            version,
+            _bytes: vec![0; 4096],
+            living: Arc::clone(living),
+        }))
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.living.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Real threads on the real clock for some seconds, a minute where all is tested. The cache is small for the keys, so that most
+/// of what is loaded is evicted, expires, or is cleared soon.
+#[test]
+fn nothing_stale_is_read_and_nothing_is_left_over_for_as_long_as_it_takes() {
+    const PAGES: u64 = 400;
+    const CAPACITY: u64 = 100;
+    let seconds = std::env::var("CACHE_STRESS_SECONDS").map_or(4, |seconds| seconds.parse().expect("a number"));
+    let caches = [Policy::Lru, Policy::TinyLfu].into_iter().flat_map(|policy| {
+        let by_entries = Cache::builder()
+            .max_size(usize::try_from(CAPACITY).unwrap())
+            .policy(policy);
+        let by_weight = Cache::builder().max_weight(CAPACITY * 4096, |_, _| 4096).policy(policy);
+        [by_entries, by_weight].map(|builder| (policy, builder.ttl(Duration::from_millis(2)).build()))
+    });
+    for (policy, cache) in caches {
+        let cache: Cache<u64, Page> = cache;
+        let living = Arc::new(AtomicI64::new(0));
+        let zeros = || -> Vec<AtomicU64> { (0..PAGES).map(|_| AtomicU64::new(0)).collect() };
+        let (rows, committed) = (&zeros(), &zeros());
+        let until = Instant::now() + Duration::from_millis(seconds * 1_000 / 4);
+        let calls = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 1..=4_u64 {
+                let (cache, living, calls) = (&cache, &living, &calls);
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                scope.spawn(move || {
+                    let mut state = thread.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    let load = |key| async move {
+                        let version = at(rows, key).load(Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                        Page::new(version, living)
+                    };
+                    let mut rounds = 0_u64;
+                    while Instant::now() < until {
+                        rounds += 1;
+                        // Most of the time the first quarter, so that there are hits as well.
+                        let range = if random(&mut state).is_multiple_of(4) {
+                            PAGES
+                        } else {
+                            PAGES / 4
+                        };
+                        let key = random(&mut state) % range;
+                        let floor = at(committed, key).load(Ordering::SeqCst);
+                        match random(&mut state) % 1_000 {
+                            0..900 => {
+                                let page = runtime.block_on(cache.get_or_load(key, || load(key)));
+                                assert!(
+                                    page.0.version >= floor,
+                                    "{} of {key} is older than {floor}",
+                                    page.0.version
+                                );
+                            }
+                            900..940 => {
+                                if let Some(page) = cache.get(&key) {
+                                    assert!(
+                                        page.0.version >= floor,
+                                        "{} of {key} is older than {floor}",
+                                        page.0.version
+                                    );
+                                }
+                            }
+                            940..960 => {
+                                let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+                                cache.invalidate_local(&key);
+                                at(committed, key).fetch_max(version, Ordering::SeqCst);
+                            }
+                            960..980 => runtime.block_on(async {
+                                let guard = cache.begin_mutation(&key).await;
+                                let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+                                guard.finish().await;
+                                at(committed, key).fetch_max(version, Ordering::SeqCst);
+                            }),
+                            980..999 => drop(runtime.block_on(cache.refresh(key, || load(key)))),
+                            _ => runtime.block_on(cache.clear()),
+                        }
+                    }
+                    calls.fetch_add(rounds, Ordering::SeqCst);
+                });
+            }
+        });
+        let stats = cache.stats();
+        println!("{policy:?}: {} calls, {stats}", calls.load(Ordering::SeqCst));
+        assert!(stats.len <= CAPACITY, "{stats}");
+        assert!(
+            stats.hits > 0 && stats.evictions > 0 && stats.expirations > 0 && stats.invalidations > 0,
+            "{stats}"
+        );
+        // What is left goes with its time, without being asked for.
+        support::wait_until(|| living.load(Ordering::SeqCst) == 0);
+        assert_eq!(cache.len(), 0);
     }
 }

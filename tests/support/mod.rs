@@ -105,3 +105,12 @@ pub async fn until(mut holds: impl FnMut() -> bool) {
     })
     .await;
 }
+
+/// The same without a runtime. Not a measure of time either.
+pub fn wait_until(mut holds: impl FnMut() -> bool) {
+    let give_up = std::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < give_up, "this should not hang");
+        std::thread::yield_now();
+    }
+}

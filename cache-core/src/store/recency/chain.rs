@@ -99,3 +99,25 @@ impl<K, V> Drop for Link<K, V> {
         }
     }
 }
+
+#[cfg(all(test, not(cache_core_model)))]
+mod tests {
+    use super::super::super::Life;
+    use super::*;
+
+    #[test]
+    fn a_chain_longer_than_the_stack_is_deep_can_be_dropped() {
+        let life = Life {
+            begins_at: 0,
+            ttl: None,
+            tti: None,
+        };
+        let link = |key: u64| Link::new(Arc::new(Entry::new(0, key, (), 1, &life)));
+        let chain = (1..1_000_000).fold(link(0), |chain, key| {
+            let longer = link(key);
+            assert!(longer.next.set(Box::new(chain)).is_ok());
+            longer
+        });
+        assert!(matches!(chain.find(&0, 0), Found::Live(entry) if entry.key == 0));
+    }
+}

@@ -27,6 +27,8 @@
 
 mod chain;
 mod ledger;
+#[cfg(all(test, not(cache_core_model)))]
+mod tests;
 mod uses;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +95,6 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
         V: 'g,
     {
         let chain = get()?;
-        // After the chain: a call that begins after a clear has returned sees its generation or a later one.
         let generation = self.generation.load(Ordering::Acquire);
         match chain.find(key, generation) {
             Found::Live(entry) => Some(entry),

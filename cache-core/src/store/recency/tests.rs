@@ -1,0 +1,169 @@
+//! What this store does beyond what every store has to do: the order of use, and what becomes of the dead.
+
+use std::collections::VecDeque;
+use std::sync::Barrier;
+
+use super::*;
+use crate::store::Life;
+
+const FOR_EVER: Life = Life {
+    begins_at: 0,
+    ttl: None,
+    tti: None,
+};
+
+fn store(capacity: u64) -> RecencyStore<u64, u64> {
+    RecencyStore::new(Bound::Entries(capacity))
+}
+
+fn insert(store: &RecencyStore<u64, u64>, key: u64) {
+    Store::insert(store, Arc::new(Entry::new(key, key, key, 1, &FOR_EVER)));
+}
+
+fn look(store: &RecencyStore<u64, u64>, key: u64, look: Look) -> bool {
+    store.read(key, &key, look, &Clock::manual(), |_| ()).is_some()
+}
+
+/// A small generator, so that a run needs nothing else (Marsaglia, 2003).
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// As long as one thread uses it, of whatever size. Between two evictions fewer are used than one eviction looks at.
+#[test]
+fn the_least_recently_used_entry_goes_exactly() {
+    for capacity in [1, 2, 3, 10, 64, 65, 100, 1_000] {
+        let store = store(capacity);
+        let mut model = VecDeque::new();
+        let mut state = capacity;
+        for step in 0..20_000 {
+            let key = random(&mut state) % (capacity + capacity / 4 + 2);
+            let known = model.iter().position(|it| *it == key);
+            match random(&mut state) % 8 {
+                0 => {
+                    assert_eq!(Store::remove(&store, key, &key).is_some(), known.is_some());
+                    known.map(|at| model.remove(at));
+                }
+                1 => assert_eq!(look(&store, key, Look::Peek), known.is_some(), "{capacity}, {step}"),
+                2 => {
+                    insert(&store, key);
+                    known.map(|at| model.remove(at));
+                    model.push_back(key);
+                }
+                _ => {
+                    assert_eq!(look(&store, key, Look::Use), known.is_some(), "{capacity}, {step}");
+                    match known {
+                        Some(at) => {
+                            model.remove(at);
+                        }
+                        None => insert(&store, key),
+                    }
+                    model.push_back(key);
+                }
+            }
+            if model.len() as u64 > capacity {
+                model.pop_front();
+            }
+            assert_eq!(Store::len(&store), model.len() as u64);
+        }
+    }
+}
+
+/// However many were used since they were listed, an eviction looks at some and takes the best of those.
+#[test]
+fn the_work_of_an_eviction_is_bounded() {
+    let store = store(10_000);
+    for key in 0..10_000 {
+        insert(&store, key);
+    }
+    for key in 0..10_000 {
+        assert!(look(&store, key, Look::Use));
+    }
+    let listed = |store: &RecencyStore<u64, u64>| {
+        let guard = store.index.guard();
+        let entries = store.index.iter(&guard).map(|(_, link)| Arc::clone(link.entry()));
+        let ranks = entries
+            .filter(|entry| entry.facts.rank.load(Ordering::Relaxed) == entry.facts.stamp.load(Ordering::Relaxed));
+        ranks.count()
+    };
+    assert_eq!(listed(&store), 0, "nobody is listed by its last use");
+    insert(&store, 10_000);
+    let looked_at = listed(&store) - 1;
+    assert!((1..=32).contains(&looked_at), "{looked_at}");
+    // Used in the order in which they came in, so that the first of them is the right one all the same.
+    assert!(!look(&store, 0, Look::Peek) && look(&store, 1, Look::Peek));
+}
+
+/// Two threads use the same few keys, in whatever order, while others come and go.
+#[test]
+fn what_several_threads_use_stays() {
+    let store = &store(200);
+    for key in 0..10 {
+        insert(store, key);
+    }
+    let turn = &Barrier::new(3);
+    std::thread::scope(|scope| {
+        for mine in 0..2_u64 {
+            scope.spawn(move || {
+                for round in 0..500_u64 {
+                    for key in 0..10 {
+                        // Half of them are shared, the others one thread's own.
+                        if key < 5 || (key + mine) % 2 == 0 {
+                            assert!(look(store, key, Look::Use), "{key} in round {round}");
+                        }
+                    }
+                    turn.wait();
+                    turn.wait();
+                }
+            });
+        }
+        for round in 0..500 {
+            turn.wait();
+            for key in 0..50 {
+                insert(store, 1_000 + round * 50 + key);
+            }
+            turn.wait();
+        }
+    });
+    assert_eq!(Store::len(store), 200);
+}
+
+/// A value that is replaced all the time, with nobody to sweep but those who replace it.
+#[test]
+fn the_dead_are_few() {
+    let store = store(1_000);
+    for _ in 0..1_000 {
+        insert(&store, 7);
+        let guard = store.index.guard();
+        let length = store.index.get(&7, &guard).map_or(0, |chain| chain.iter().count());
+        assert!(length <= LONG + 1, "{length}");
+    }
+    for key in 0..10_000 {
+        insert(&store, key);
+        assert!(store.index.len() <= 1_000 + 64, "{}", store.index.len());
+    }
+    assert!(store.settle());
+    assert_eq!(store.index.len(), 1_000);
+}
+
+/// Evicted values are not many at any time, with nobody to settle the store: an eighth of the cache, and 64 at most.
+#[test]
+fn evicted_values_do_not_pile_up() {
+    for capacity in [1, 16, 100, 1_000] {
+        let store = RecencyStore::<u64, Arc<()>>::new(Bound::Entries(capacity));
+        let living = Arc::new(());
+        let most = capacity + (capacity / 8).clamp(8, 64);
+        for key in 0..5_000 {
+            Store::insert(
+                &store,
+                Arc::new(Entry::new(key, key, Arc::clone(&living), 1, &FOR_EVER)),
+            );
+            store.bury();
+            let count = Arc::strong_count(&living) as u64 - 1;
+            assert!(count <= most, "{count} of {capacity}");
+        }
+    }
+}
