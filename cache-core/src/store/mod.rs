@@ -22,6 +22,7 @@ use equivalent::Equivalent;
 pub(crate) use self::either::EitherStore;
 use self::entry::Kept;
 pub(crate) use self::entry::{Entry, Life};
+use self::ranking::Ranking;
 pub(crate) use self::recency::RecencyStore;
 pub(crate) use self::tiny_lfu::TinyLfuStore;
 use crate::clock::{Clock, Nanos};
@@ -123,19 +124,18 @@ impl Due {
     }
 }
 
-/// What a clear removed: how many, and what has to be dropped.
+/// What a clear removed.
 pub(crate) struct Cleared {
     pub(crate) count: u64,
-    _remains: Box<dyn Any + Send>,
+    remains: Remains,
 }
 
-impl Cleared {
-    fn new(count: u64, remains: impl Send + 'static) -> Self {
-        Self {
-            count,
-            _remains: Box::new(remains),
-        }
-    }
+/// What has to be freed after a clear.
+enum Remains {
+    /// The orders of the default store. What they held is in its index still.
+    Struck { by_use: Ranking, _by_deadline: Ranking },
+    /// All that there was.
+    All { _room: Arc<dyn Any + Send + Sync> },
 }
 
 /// What ends the life of entries for want of room.

@@ -39,6 +39,11 @@ impl Ranking {
         self.listed.remove(&(rank, facts.serial))
     }
 
+    /// The hashes of all that are listed.
+    pub(super) fn hashes(&self) -> Vec<u64> {
+        self.listed.values().map(|entry| entry.facts().hash).collect()
+    }
+
     /// The lowest rank, and the entry that has it.
     pub(super) fn first(&self) -> Option<(u64, &Arc<dyn Kept>)> {
         self.listed.first_key_value().map(|(&(rank, _), entry)| (rank, entry))

@@ -20,7 +20,7 @@ use moka::policy::EvictionPolicy;
 use super::entry::{Entry, Facts, Kept};
 use super::morgue::Morgue;
 use super::ranking::Ranking;
-use super::{Bound, Cleared, Due, Look, Ready, Store};
+use super::{Bound, Cleared, Due, Look, Ready, Remains, Store};
 use crate::clock::{Clock, NEVER, Nanos};
 use crate::key::{Key, Value};
 use crate::sync::{Mutex, lock};
@@ -178,7 +178,10 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
         let fresh = Room::new(generation, self.bound, &self.evictions, &self.morgue);
         let cleared = self.room.swap(Arc::new(fresh));
         cleared.map.run_pending_tasks();
-        Cleared::new(cleared.map.entry_count(), cleared)
+        Cleared {
+            count: cleared.map.entry_count(),
+            remains: Remains::All { _room: cleared },
+        }
     }
 
     fn discard(&self, cleared: Cleared) {

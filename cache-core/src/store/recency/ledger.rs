@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::entry::{Facts, Kept};
 use super::super::ranking::Ranking;
-use super::super::{Bound, Due};
+use super::super::{Bound, Cleared, Due, Remains};
 use crate::clock::{Clock, NEVER, Nanos};
 
 /// How many entries one eviction looks at, at most, that were used since they were listed.
@@ -124,17 +124,18 @@ impl Ledger {
         best
     }
 
-    /// Forgets everybody who is in: they are of a generation that has passed. Returns how many they were, and what is to
-    /// be dropped after all locks.
-    pub(super) fn clear(&mut self) -> (u64, impl Send + use<>) {
+    /// Forgets everybody who is in: they are of a generation that has passed.
+    pub(super) fn clear(&mut self) -> Cleared {
         let fresh = Self::new(self.bound);
         self.generation += 1;
         self.weight = 0;
-        let struck = (
-            std::mem::replace(&mut self.by_use, fresh.by_use),
-            std::mem::replace(&mut self.by_deadline, fresh.by_deadline),
-        );
-        (std::mem::take(&mut self.count), struck)
+        Cleared {
+            count: std::mem::take(&mut self.count),
+            remains: Remains::Struck {
+                by_use: std::mem::replace(&mut self.by_use, fresh.by_use),
+                _by_deadline: std::mem::replace(&mut self.by_deadline, fresh.by_deadline),
+            },
+        }
     }
 
     /// Strikes off and returns those whose time may have come.

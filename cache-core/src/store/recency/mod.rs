@@ -42,7 +42,7 @@ use self::ledger::Ledger;
 use self::uses::Uses;
 use super::entry::{Entry, Kept};
 use super::morgue::Morgue;
-use super::{Bound, Cleared, Due, Look, Ready, Store};
+use super::{Bound, Cleared, Due, Look, Ready, Remains, Store};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 use crate::sync::{AtomicU64, Mutex, lock};
@@ -61,6 +61,7 @@ const LONG: usize = 16;
 static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(8, usize::from));
 
 pub(crate) struct RecencyStore<K, V> {
+    bound: Bound,
     index: papaya::HashMap<u64, Link<K, V>, Ready>,
     /// The ledger's, for readers.
     generation: AtomicU64,
@@ -74,6 +75,7 @@ pub(crate) struct RecencyStore<K, V> {
 impl<K: Key, V: Value> RecencyStore<K, V> {
     pub(crate) fn new(bound: Bound) -> Self {
         Self {
+            bound,
             index: papaya::HashMap::builder()
                 .hasher(Ready)
                 .collector(seize::Collector::new().batch_size(BATCH))
@@ -199,14 +201,21 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
     }
 
     /// Takes out what a clear has left, a few at a time so that others get their turn.
-    fn sweep_cleared(&self) {
-        let dead: Vec<u64> = {
-            let guard = self.index.guard();
-            let generation = self.generation.load(Ordering::Acquire);
-            let chains = self.index.iter(&guard);
-            let dead = chains.filter(|(_, chain)| chain.iter().any(|link| !link.is_live(generation)));
-            dead.map(|(hash, _)| *hash).collect()
+    fn sweep_cleared(&self, cleared: Cleared) {
+        let dead = match &cleared.remains {
+            _ if cleared.count == 0 => return,
+            Remains::Struck { by_use, .. } if self.bound != Bound::Unbounded => by_use.hashes(),
+            // Nobody was listed, so they have to be looked for.
+            _ => {
+                let guard = self.index.guard();
+                let generation = self.generation.load(Ordering::Acquire);
+                let chains = self.index.iter(&guard);
+                let dead = chains.filter(|(_, chain)| chain.iter().any(|link| !link.is_live(generation)));
+                dead.map(|(hash, _)| *hash).collect()
+            }
         };
+        // The orders let go of them first, so that each few can be dropped as soon as the index has let go of them too.
+        drop(cleared);
         for hashes in dead.chunks(SWEEP) {
             let guard = self.index.guard();
             {
@@ -291,14 +300,13 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
 
     fn clear(&self) -> Cleared {
         let mut ledger = lock(&self.ledger);
-        let (count, struck) = ledger.clear();
+        let cleared = ledger.clear();
         self.generation.store(ledger.generation(), Ordering::Release);
-        Cleared::new(count, struck)
+        cleared
     }
 
     fn discard(&self, cleared: Cleared) {
-        drop(cleared);
-        self.sweep_cleared();
+        self.sweep_cleared(cleared);
     }
 
     fn due(&self, now: Nanos, limit: usize) -> Vec<Due> {
