@@ -156,3 +156,52 @@ async fn an_entry_may_live_longer_than_those_of_its_cache() {
     cache.insert_with_ttl(2, 2, Duration::from_secs(60)).await;
     assert_eq!((cache.get(&1), cache.get(&2), cache.len()), (None, Some(2), 1));
 }
+
+/// Calls the cache when its thread ends, after what the cache keeps for that thread is gone.
+struct AtTheEnd(std::cell::RefCell<Option<Cache<u64, Arc<u64>>>>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        if let Some(cache) = self.0.take() {
+            use futures::FutureExt as _;
+            // It may find nothing, but what it removes is removed.
+            cache.get(&1);
+            cache.peek(&1);
+            cache.insert(2, Arc::new(5)).now_or_never();
+            assert!(cache.invalidate_local(&1));
+            assert_ne!(cache.get(&2), Some(Arc::new(2)), "an older value than the one put in");
+            cache.len();
+            cache.stats();
+        }
+    }
+}
+
+thread_local! {
+    static AT_THE_END: AtTheEnd = const { AtTheEnd(std::cell::RefCell::new(None)) };
+}
+
+#[test]
+fn a_thread_may_call_the_cache_while_it_ends() {
+    use futures::FutureExt as _;
+    for policy in [Policy::Lru, Policy::TinyLfu] {
+        let cache = Cache::<u64, Arc<u64>>::builder()
+            .ttl(Duration::from_secs(60))
+            .policy(policy)
+            .build();
+        for id in 1..=3 {
+            cache.insert(id, Arc::new(id)).now_or_never();
+        }
+        let held = cache.peek(&1).unwrap();
+        let of_thread = cache.clone();
+        std::thread::spawn(move || {
+            // Before the cache is used here, so that it is destroyed after what the cache has here.
+            AT_THE_END.with(|it| *it.0.borrow_mut() = Some(of_thread.clone()));
+            assert!(of_thread.get(&3).is_some());
+        })
+        .join()
+        .unwrap();
+        assert_eq!((cache.get(&1), cache.get(&3)), (None, Some(Arc::new(3))));
+        // And is dropped, though that thread is gone.
+        support::wait_until(|| Arc::strong_count(&held) == 1);
+    }
+}

@@ -184,6 +184,11 @@ impl Ledger {
         self.dead.len() as u64 >= many || self.dead_weight > heavy || (self.has_long_chain && self.has_dead())
     }
 
+    /// Leaves what a clear has struck off to the next sweep.
+    pub(super) fn condemn(&mut self, hashes: Vec<u64>) {
+        self.dead.extend(hashes);
+    }
+
     pub(super) fn has_dead(&self) -> bool {
         !self.dead.is_empty()
     }

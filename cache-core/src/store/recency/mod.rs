@@ -17,6 +17,10 @@
 //! other cores read, and because what a thread has removed without one waits for that thread to come again. All removal
 //! from the index is in [`RecencyStore::sweep`] for that reason.
 //!
+//! # Threads that end
+//! What is left of a thread while it destroys what is its own may not have what pinning needs. It finds nothing any more and
+//! keeps nothing; what it removes is removed, and swept out by others.
+//!
 //! # Invariants
 //! 1. The index, the chains and the ledger change under the lock of the ledger alone.
 //! 2. A key has at most one live link.
@@ -45,6 +49,7 @@ use super::morgue::Morgue;
 use super::{Bound, Cleared, Due, Look, Ready, Remains, Store};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
+use crate::stripe;
 use crate::sync::{AtomicU64, Mutex, lock};
 
 /// Retired chains that the index's collector gathers before it looks by itself who still reads: more than a sweep has, so
@@ -183,6 +188,14 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
         self.has_dead.store(false, Ordering::Relaxed);
     }
 
+    /// Changes something under the lock, and leaves sweeping to others.
+    fn change_only<R>(&self, change: impl FnOnce(&mut Ledger) -> R) -> R {
+        let mut ledger = lock(&self.ledger);
+        let result = change(&mut ledger);
+        self.has_dead.fetch_or(ledger.has_dead(), Ordering::Relaxed);
+        result
+    }
+
     /// Changes something under the lock, and sweeps if that is due.
     fn change<R>(&self, guard: &impl Guard, change: impl FnOnce(&mut Ledger) -> R) -> R {
         let mut ledger = lock(&self.ledger);
@@ -204,6 +217,9 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
     fn sweep_cleared(&self, cleared: Cleared) {
         let dead = match &cleared.remains {
             _ if cleared.count == 0 => return,
+            Remains::Struck { by_use, .. } if stripe::is_ending() => {
+                return self.change_only(|ledger| ledger.condemn(by_use.hashes()));
+            }
             Remains::Struck { by_use, .. } if self.bound != Bound::Unbounded => by_use.hashes(),
             // Nobody was listed, so they have to be looked for.
             _ => {
@@ -242,6 +258,9 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        if stripe::is_ending() {
+            return None;
+        }
         let index = self.index.pin();
         let entry = self.find(key, || index.get(&hash))?;
         let facts = &entry.facts;
@@ -258,13 +277,19 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        if stripe::is_ending() {
+            return false;
+        }
         let index = self.index.pin();
         self.find(key, || index.get(&hash)).is_some()
     }
 
     fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
-        let guard = self.index.guard();
         let hash = entry.hash();
+        if stripe::is_ending() {
+            return self.remove(hash, &entry.key);
+        }
+        let guard = self.index.guard();
         self.change(&guard, |ledger| {
             let former = self.find(&entry.key, || self.index.get(&hash, &guard)).map(Arc::clone);
             entry.facts.come_in(ledger.generation());
@@ -291,6 +316,12 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        if stripe::is_ending() {
+            let guard = self.index.owned_guard();
+            let entry = self.find(key, || self.index.get(&hash, &guard))?;
+            let is_removed = self.change_only(|ledger| ledger.leave(&entry.facts));
+            return is_removed.then(|| Arc::clone(entry));
+        }
         let guard = self.index.guard();
         // Nobody else changes this key, but the store may let it go.
         let entry = self.find(key, || self.index.get(&hash, &guard))?;
@@ -314,6 +345,9 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     }
 
     fn remove_expired(&self, due: &Due, clock: &Clock) -> bool {
+        if stripe::is_ending() {
+            return self.change_only(|ledger| ledger.expire(due, clock));
+        }
         let guard = self.index.guard();
         self.change(&guard, |ledger| ledger.expire(due, clock))
     }
@@ -327,6 +361,9 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     }
 
     fn settle(&self) -> bool {
+        if stripe::is_ending() {
+            return false;
+        }
         let guard = self.index.guard();
         self.sweep_dead(&mut lock(&self.ledger), &guard);
         // What other threads have taken out waits for them; what this one has, now goes.
