@@ -237,7 +237,9 @@ impl<K: Key, V: Value> Reclaim for Shared<K, V> {
         if self.clock.runs() {
             self.reclaim_all();
         }
+        // Behind the store's lock, so that what a caller did before it asked whether the reaper is idle is seen now.
+        let has_mortals = self.store.next_deadline().is_some();
         let is_settled = self.store.is_settled() || self.store.settle();
-        !is_settled || (self.clock.runs() && self.store.next_deadline().is_some())
+        !is_settled || (has_mortals && self.clock.runs())
     }
 }
