@@ -44,6 +44,15 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Tells the other threads of a test that it is over, also when it has failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Other tests may hold a collector up for a moment.
 fn settle<V>(store: &impl Store<u64, V>) {
     let settled = (0..100_000).any(|_| {
@@ -286,6 +295,7 @@ fn a_replaced_entry_is_there_at_every_moment(store: &impl Store<u64, u64>) {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
+                let _over = Over(&done);
                 let mut seen = 0;
                 while !done.load(Ordering::Relaxed) {
                     let found = get(store, 1, &clock).expect("it is there");
@@ -294,11 +304,11 @@ fn a_replaced_entry_is_there_at_every_moment(store: &impl Store<u64, u64>) {
                 }
             });
         }
+        let _over = Over(&done);
         for round in 1..=ROUNDS {
             assert!(store.insert(entry(1, round)).is_some());
             store.bury();
         }
-        done.store(true, Ordering::Relaxed);
     });
     settle(store);
 }
@@ -313,6 +323,7 @@ fn no_reader_finds_what_was_removed_before_it_began(store: &impl Store<u64, u64>
         for _ in 0..2 {
             scope.spawn(|| {
                 begin.wait();
+                let _over = Over(&done);
                 while !done.load(Ordering::Relaxed) {
                     let before = removed.load(Ordering::Acquire);
                     if let Some(found) = get(store, 1, &clock) {
@@ -322,6 +333,7 @@ fn no_reader_finds_what_was_removed_before_it_began(store: &impl Store<u64, u64>
             });
         }
         begin.wait();
+        let _over = Over(&done);
         for round in 1..=ROUNDS {
             store.insert(entry(1, round));
             if round % 64 == 0 {
@@ -334,7 +346,6 @@ fn no_reader_finds_what_was_removed_before_it_began(store: &impl Store<u64, u64>
                 store.bury();
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(store.len(), 0);
     settle(store);
