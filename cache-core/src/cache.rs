@@ -132,7 +132,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = V>,
     {
-        self.find_or_load(key, Kind::<PLAIN>, load).await
+        self.find_or_load::<Kind<PLAIN>, _, _>(key, load).await
     }
 
     /// The same for a load that may fail: only a success is kept, and a failure reaches all who waited for it.
@@ -163,7 +163,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        self.find_or_load(key, Kind::<SHARED>, load).await
+        self.find_or_load::<Kind<SHARED>, _, _>(key, load).await
     }
 
     /// The same for an error that cannot be copied: when the shared load fails, each caller that waited for it runs
@@ -193,7 +193,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        self.find_or_load(key, Kind::<ALONE>, load).await
+        self.find_or_load::<Kind<ALONE>, _, _>(key, load).await
     }
 
     /// Loads the key now and stores it, whatever the cache holds.
@@ -221,8 +221,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = V>,
     {
-        let hash = self.shared.hash(&key);
-        self.reload(hash, key, Kind::<PLAIN>, |_: &V| true, load).await
+        self.reload::<Kind<PLAIN>, _, _>(key, load).await
     }
 
     /// The same for a load that may fail; a failure leaves the former value in place.
@@ -251,8 +250,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        let hash = self.shared.hash(&key);
-        self.reload(hash, key, Kind::<SHARED>, |_: &V| true, load).await
+        self.reload::<Kind<SHARED>, _, _>(key, load).await
     }
 
     /// Stores a value. A load of the key that is under way is older and will not be kept.

@@ -1,73 +1,182 @@
 //! What a miss does: join the load of its key, or run it for everybody.
 //!
-//! All loads of a cache go through here: a first load, and a reload, which differs only in that it takes the place of
-//! a load that is under way where a first load would join it.
+//! All loads of a cache go through [`obtain`]: a first load, and a reload, which differs only in that it takes the place
+//! of a load that is under way where a first load would join it.
+//!
+//! `obtain` is compiled once for each load that users write, so it holds what concerns their future and no more: all else
+//! is in [`Load`], which knows only keys and values. It is also the only coroutine between a caller and that future, so
+//! that what a load is made of is not kept twice on the way down.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use crate::cache::Cache;
-use crate::flight::{Ending, Entered, Flight};
+use crate::flight::{Ending, Entered, Flight, SharedError};
 use crate::key::{Key, Value};
-use crate::outcome::{Kind, Outcome};
-use crate::reentry;
+use crate::outcome::Outcome;
+use crate::reentry::{self, Edge, Running};
 use crate::shared::Shared;
-use crate::stats::{Count, Counters};
+use crate::stats::Count;
 use crate::store::{Entry, Store};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
 const PATIENCE: u32 = 2;
 
+/// Looks, and on a miss loads.
+///
+/// `look` finds the value, or says what a miss goes on with; `make` starts the load. Both have what was `given`, the one
+/// to see and the other to keep. A hit allocates nothing and awaits nothing.
+pub(crate) async fn obtain<'c, T, K, V, R, G, F>(
+    given: G,
+    look: impl FnOnce(&G) -> Result<V, Load<'c, K, V>>,
+    keep_if: impl FnOnce(&V) -> bool,
+    make: impl FnOnce(G) -> F,
+) -> R
+where
+    K: Key,
+    V: Value,
+    R: Outcome<T, Value = V>,
+    F: Future<Output = R>,
+{
+    let mut load = match look(&given) {
+        Ok(value) => return R::hit(value),
+        Err(load) => load,
+    };
+    while let Some(ended) = load.join().await {
+        match ended {
+            Ok(value) => return R::hit(value),
+            Err(error) => {
+                if let Some(failed) = R::from_failure(&error) {
+                    load.count(Count::Coalesced);
+                    return failed;
+                }
+                // Another caller's error type.
+                load.alone = true;
+            }
+        }
+    }
+    let _edge = load.start();
+    let mut future = pin!({
+        let _running = load.running();
+        make(given)
+    });
+    let outcome = poll_fn(|cx| {
+        let _running = load.running();
+        future.as_mut().poll(cx)
+    })
+    .await;
+    match outcome.success() {
+        Some(value) => load.succeed(value, keep_if),
+        None => load.fail(|| outcome.failure().map_or(Ending::FailedAlone, Ending::Failed)),
+    }
+    outcome
+}
+
 impl<K: Key, V: Value> Cache<K, V> {
-    pub(crate) async fn find_or_load<const KIND: u8, R, F, Fut>(&self, key: K, kind: Kind<KIND>, load: F) -> R
+    pub(crate) async fn find_or_load<T, R, F>(&self, key: K, load: impl FnOnce() -> F) -> R
     where
-        R: Outcome<KIND, Value = V>,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        R: Outcome<T, Value = V>,
+        F: Future<Output = R>,
     {
-        let hash = self.shared().hash(&key);
-        match self.shared().find(hash, &key) {
-            Some(value) => R::hit(value),
-            None => self.load(hash, key, kind, |_: &V| true, load).await,
+        let shared = self.shared();
+        let hash = shared.hash(&key);
+        let look = |(): &()| shared.find(hash, &key).ok_or_else(|| Load::first(shared, hash, key));
+        obtain((), look, |_: &V| true, |()| load()).await
+    }
+
+    /// Loads now, in the place of whatever is under way.
+    pub(crate) async fn reload<T, R, F>(&self, key: K, load: impl FnOnce() -> F) -> R
+    where
+        R: Outcome<T, Value = V>,
+        F: Future<Output = R>,
+    {
+        let shared = self.shared();
+        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key));
+        obtain((), look, |_: &V| true, |()| load()).await
+    }
+}
+
+/// What the load of somebody else came to, if that is of use to this caller.
+type Shareable<V> = Result<V, SharedError>;
+
+/// A caller's way from a miss to a value. Dropped while it leads, it lands as failed.
+pub(crate) struct Load<'c, K: Key, V: Value> {
+    shared: &'c Arc<Shared<K, V>>,
+    hash: u64,
+    key: K,
+    stage: Stage<K, V>,
+    /// Set once a load of somebody else is known to be of no use to this caller.
+    alone: bool,
+    /// Loads of others that panicked.
+    panics: u32,
+}
+
+enum Stage<K, V> {
+    /// Has not entered the table.
+    Missed,
+    /// Has entered it, and waits for others.
+    Waiting,
+    /// Runs a load that is registered, and that others join.
+    Leading(Arc<Flight<Arc<Entry<K, V>>>>),
+    /// Runs a load that nobody can join and that is not kept.
+    Alone,
+    /// Has come to an end.
+    Ended,
+}
+
+impl<'c, K: Key, V: Value> Load<'c, K, V> {
+    /// For one who has looked and found nothing.
+    pub(crate) fn first(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K) -> Self {
+        Self {
+            shared,
+            hash,
+            key,
+            stage: Stage::Missed,
+            alone: false,
+            panics: 0,
         }
     }
 
-    /// For one who has looked and found nothing.
-    pub(crate) async fn load<const KIND: u8, R, F, Fut>(
-        &self,
-        hash: u64,
-        key: K,
-        _kind: Kind<KIND>,
-        keep_if: impl FnOnce(&V) -> bool,
-        load: F,
-    ) -> R
-    where
-        R: Outcome<KIND, Value = V>,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
-    {
-        let shared = self.shared();
-        let mut missed = false;
-        let mut panics = 0;
-        // Set once a load of somebody else is known to be of no use to this caller.
-        let mut alone = false;
+    /// Leads at once, in the place of whatever is under way.
+    pub(crate) fn again(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K) -> Self {
+        let mut load = Self::first(shared, hash, key);
+        load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key));
+        load
+    }
+
+    fn count(&self, count: Count) {
+        self.shared.counters.one(count);
+    }
+
+    /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load.
+    async fn join(&mut self) -> Option<Shareable<V>> {
         loop {
-            let entered = shared.flights.enter(hash, &key, || shared.recheck(hash, &key));
-            if let Entered::Present(entry) = entered {
-                shared.counters.one(if missed { Count::Coalesced } else { Count::Hits });
-                return R::hit(entry.value.clone());
+            if let Stage::Leading(_) = self.stage {
+                return None;
             }
-            if !std::mem::replace(&mut missed, true) {
-                shared.counters.one(Count::Misses);
+            let (shared, hash, key) = (self.shared, self.hash, &self.key);
+            let entered = shared.flights.enter(hash, key, || shared.recheck(hash, key));
+            let missed = matches!(self.stage, Stage::Missed);
+            if let Entered::Present(entry) = entered {
+                self.count(if missed { Count::Hits } else { Count::Coalesced });
+                return Some(Ok(entry.value.clone()));
+            }
+            if missed {
+                self.stage = Stage::Waiting;
+                self.count(Count::Misses);
             }
             let waiter = match entered {
+                Entered::Joined(waiter) if !self.alone => waiter,
                 Entered::Leading(flight) => {
-                    let lead = Lead::new(shared, hash, key, flight);
-                    return lead.run(keep_if, load).await;
+                    self.stage = Stage::Leading(flight);
+                    return None;
                 }
-                Entered::Joined(waiter) if !alone => waiter,
-                _ => return load_alone(shared, load).await,
+                _ => {
+                    self.stage = Stage::Alone;
+                    return None;
+                }
             };
             let waiting = reentry::wait(waiter.id());
             assert!(
@@ -78,165 +187,94 @@ impl<K: Key, V: Value> Cache<K, V> {
             );
             match waiter.await {
                 Ending::Loaded(entry) => {
-                    shared.counters.one(Count::Coalesced);
-                    return R::hit(entry.value.clone());
+                    self.count(Count::Coalesced);
+                    return Some(Ok(entry.value.clone()));
                 }
-                Ending::Failed(error) => match R::from_failure(&error) {
-                    Some(failed) => {
-                        shared.counters.one(Count::Coalesced);
-                        return failed;
-                    }
-                    // Another caller's error type.
-                    None => alone = true,
-                },
-                Ending::FailedAlone => alone = true,
+                Ending::Failed(error) => return Some(Err(error)),
+                Ending::FailedAlone => self.alone = true,
                 Ending::Panicked => {
-                    panics += 1;
-                    alone = panics >= PATIENCE;
+                    self.panics += 1;
+                    self.alone = self.panics >= PATIENCE;
                 }
                 Ending::Abandoned => {}
             }
         }
     }
 
-    /// Loads now, in the place of whatever is under way.
-    pub(crate) async fn reload<const KIND: u8, R, F, Fut>(
-        &self,
-        hash: u64,
-        key: K,
-        _kind: Kind<KIND>,
-        keep_if: impl FnOnce(&V) -> bool,
-        load: F,
-    ) -> R
-    where
-        R: Outcome<KIND, Value = V>,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
-    {
-        let shared = self.shared();
-        let flight = shared.flights.supersede(hash, &key);
-        Lead::new(shared, hash, key, flight).run(keep_if, load).await
-    }
-}
-
-/// A load that nobody can join and that is not kept.
-async fn load_alone<const KIND: u8, K: Key, V: Value, R, F, Fut>(shared: &Shared<K, V>, load: F) -> R
-where
-    R: Outcome<KIND, Value = V>,
-    F: FnOnce() -> Fut,
-    Fut: Future<Output = R>,
-{
-    shared.counters.one(Count::Loads);
-    let mut counted = Counted(&shared.counters, false);
-    let outcome = load().await;
-    counted.1 = outcome.success().is_some();
-    outcome
-}
-
-/// Counts a load that does not come to a good end as failed.
-struct Counted<'c>(&'c Counters, bool);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        if !self.1 {
-            self.0.one(Count::LoadFailures);
-        }
-    }
-}
-
-/// A registered load, from before it starts until it has landed. Dropped earlier, it lands as failed.
-struct Lead<'c, K: Key, V: Value> {
-    shared: &'c Arc<Shared<K, V>>,
-    hash: u64,
-    key: K,
-    flight: Arc<Flight<Arc<Entry<K, V>>>>,
-    landed: bool,
-}
-
-impl<'c, K: Key, V: Value> Lead<'c, K, V> {
-    fn new(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, flight: Arc<Flight<Arc<Entry<K, V>>>>) -> Self {
-        Self {
-            shared,
-            hash,
-            key,
-            flight,
-            landed: false,
+    /// The load is about to run. If it does so inside another one, that waits for it as long as the result lives.
+    fn start(&self) -> Option<Edge> {
+        self.count(Count::Loads);
+        match &self.stage {
+            Stage::Leading(flight) => reentry::start(flight.id()),
+            _ => None,
         }
     }
 
-    async fn run<const KIND: u8, R, F, Fut>(mut self, keep_if: impl FnOnce(&V) -> bool, load: F) -> R
-    where
-        R: Outcome<KIND, Value = V>,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
-    {
-        self.shared.counters.one(Count::Loads);
-        let outcome = reentry::run(self.flight.id(), async { load().await }).await;
-        match outcome.success() {
-            Some(value) => {
-                // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
-                let keep = keep_if(value);
-                let entry = self
-                    .shared
-                    .entry(self.hash, self.key.clone(), value.clone(), self.shared.ttl);
-                self.succeed(entry, keep);
-            }
-            None => {
-                let ending = outcome.failure().map_or(Ending::FailedAlone, Ending::Failed);
-                self.fail(ending);
-            }
+    /// For as long as the load is polled.
+    fn running(&self) -> Option<Running> {
+        match &self.stage {
+            Stage::Leading(flight) => Some(Running::enter(flight.id())),
+            _ => None,
         }
-        outcome
     }
 
-    fn succeed(&mut self, entry: Arc<Entry<K, V>>, keep: bool) {
+    fn succeed(&mut self, value: &V, keep_if: impl FnOnce(&V) -> bool) {
+        if let Stage::Leading(_) = self.stage {
+            // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
+            let keep = keep_if(value);
+            let ttl = self.shared.ttl;
+            let entry = self.shared.entry(self.hash, self.key.clone(), value.clone(), ttl);
+            self.land(entry, keep);
+        } else {
+            self.stage = Stage::Ended;
+        }
+    }
+
+    fn land(&mut self, entry: Arc<Entry<K, V>>, keep: bool) {
         // Before, so that what has expired takes nobody's room.
         self.shared.reclaim_some();
-        self.landed = true;
-        let Self {
-            shared,
-            hash,
-            key,
-            flight,
-            ..
-        } = self;
+        let Stage::Leading(flight) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return;
+        };
+        let (shared, hash, key) = (self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
         let mortal = entry.is_mortal();
-        let replaced = shared.flights.land(*hash, key, flight, ending, || {
+        let replaced = shared.flights.land(hash, key, &flight, ending, || {
             if keep {
                 shared.keep(Arc::clone(&entry))
             } else {
                 // What a reload found is not to be kept, and what it came to replace is older still.
-                shared.store.remove(*hash, key)
+                shared.store.remove(hash, key)
             }
         });
         drop((replaced, entry));
-        self.shared.settle_soon(mortal);
+        shared.settle_soon(mortal);
     }
 
-    fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
-        self.landed = true;
-        self.shared.counters.one(Count::LoadFailures);
-        let Self {
-            shared,
-            hash,
-            key,
-            flight,
-            ..
-        } = self;
-        shared.flights.land(*hash, key, flight, ending, || ());
+    fn fail(&mut self, ending: impl FnOnce() -> Ending<Arc<Entry<K, V>>>) {
+        let ending = match &self.stage {
+            // Clones the error, which is foreign code: if that panics, the load still has to land.
+            Stage::Leading(_) => Some(ending()),
+            Stage::Alone => None,
+            Stage::Missed | Stage::Waiting | Stage::Ended => return,
+        };
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        self.count(Count::LoadFailures);
+        if let (Stage::Leading(flight), Some(ending)) = (stage, ending) {
+            self.shared.flights.land(self.hash, &self.key, &flight, ending, || ());
+        }
     }
 }
 
-impl<K: Key, V: Value> Drop for Lead<'_, K, V> {
+impl<K: Key, V: Value> Drop for Load<'_, K, V> {
     fn drop(&mut self) {
-        if !self.landed {
-            self.fail(if std::thread::panicking() {
+        self.fail(|| {
+            if std::thread::panicking() {
                 Ending::Panicked
             } else {
                 Ending::Abandoned
-            });
-        }
+            }
+        });
     }
 }
 

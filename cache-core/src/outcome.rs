@@ -18,8 +18,8 @@ pub(crate) const ALONE: u8 = 2;
 /// Something that cannot be kept at all. The macro has said so already; this lets the rest compile.
 pub(crate) const UNFIT: u8 = 3;
 
-/// How to take what a load returned apart and to make it again from what was kept.
-pub trait Outcome<const KIND: u8>: Sized {
+/// How to take what a load returned apart and to make it again from what was kept. `T` is its [`Kind`].
+pub trait Outcome<T>: Sized {
     /// What is kept.
     type Value: Value;
 
@@ -40,7 +40,7 @@ pub trait Outcome<const KIND: u8>: Sized {
     }
 }
 
-impl<V: Value> Outcome<PLAIN> for V {
+impl<V: Value> Outcome<Kind<PLAIN>> for V {
     type Value = V;
 
     fn hit(value: V) -> V {
@@ -52,7 +52,7 @@ impl<V: Value> Outcome<PLAIN> for V {
     }
 }
 
-impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<SHARED> for Result<V, E> {
+impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<Kind<SHARED>> for Result<V, E> {
     type Value = V;
 
     fn hit(value: V) -> Self {
@@ -73,7 +73,7 @@ impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<SHARED> for Result<V, E
     }
 }
 
-impl<V: Value, E> Outcome<ALONE> for Result<V, E> {
+impl<V: Value, E> Outcome<Kind<ALONE>> for Result<V, E> {
     type Value = V;
 
     fn hit(value: V) -> Self {
@@ -89,7 +89,7 @@ impl<V: Value, E> Outcome<ALONE> for Result<V, E> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Unfit {}
 
-impl<R> Outcome<UNFIT> for R {
+impl<R> Outcome<Kind<UNFIT>> for R {
     type Value = Unfit;
 
     fn hit(value: Unfit) -> R {

@@ -3,7 +3,7 @@
 //! A load that asks for its own key, directly or through other cached functions, would wait for its own end. Two
 //! things are recorded:
 //!
-//! - per thread, the stack of loads that are being polled right now ([`run`]), innermost last;
+//! - per thread, the stack of loads that are being polled right now ([`Running`]), innermost last;
 //! - per process, which load waits for which ([`wait`]): an edge from the innermost running load to the flight it
 //!   joins, and from a load to one that was started inside of it.
 //!
@@ -16,8 +16,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 // Not the model checker's: nothing is scheduled while this lock is held.
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,22 +37,16 @@ fn innermost() -> Option<FlightId> {
     RUNNING.with(|running| running.borrow().last().copied())
 }
 
-/// Polls a load, known as running for as long as each poll takes.
-pub(crate) async fn run<F: Future>(id: FlightId, load: F) -> F::Output {
-    // Started inside another load, which therefore waits for this one.
-    let _edge = innermost().map(|outer| Edge::add(outer, id));
-    let mut load = pin!(load);
-    poll_fn(|cx| {
-        let _running = Running::enter(id);
-        load.as_mut().poll(cx)
-    })
-    .await
+/// Notes that a load starts inside another one, which therefore waits for it, until the result is dropped.
+pub(crate) fn start(id: FlightId) -> Option<Edge> {
+    innermost().map(|outer| Edge::add(outer, id))
 }
 
-struct Running;
+/// A load is being polled, until this is dropped.
+pub(crate) struct Running;
 
 impl Running {
-    fn enter(id: FlightId) -> Self {
+    pub(crate) fn enter(id: FlightId) -> Self {
         RUNNING.with(|running| running.borrow_mut().push(id));
         Self
     }

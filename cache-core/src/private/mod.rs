@@ -14,11 +14,12 @@ pub use self::parts::*;
 pub use self::slot::{Slot, owner};
 use crate::cache::Cache;
 use crate::key::Value;
+use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
 
 /// What is kept of a return type.
-pub type Kept<R, const KIND: u8> = <R as Outcome<KIND>>::Value;
+pub type Kept<R, const KIND: u8> = <R as Outcome<Kind<KIND>>>::Value;
 
 /// A return type that can be cached. The one place that complains if it cannot.
 #[diagnostic::on_unimplemented(
@@ -48,7 +49,7 @@ where
     K: crate::Key,
     V: Value,
     L: Lookup<Key = K>,
-    R: Outcome<KIND, Value = V>,
+    R: Outcome<Kind<KIND>, Value = V>,
 {
     let hash = cache.shared().hash(lookup);
     match cache.shared().find(hash, lookup) {
@@ -61,7 +62,7 @@ where
 }
 
 /// The cache a user named, if it is one for these keys and this return type.
-pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<KIND>>(
+pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<Kind<KIND>>>(
     _kind: Kind<KIND>,
     _lookup: &L,
     _returns: std::marker::PhantomData<R>,
@@ -108,39 +109,39 @@ pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
 }
 
 /// What follows on a miss.
-pub async fn load<const KIND: u8, K, V, R, F, Fut>(
-    kind: Kind<KIND>,
+pub fn load<const KIND: u8, K, V, R, F>(
+    _kind: Kind<KIND>,
     cache: &Cache<K, V>,
     miss: Miss<K>,
     keep_if: impl FnOnce(&V) -> bool,
-    load: F,
-) -> R
+    load: impl FnOnce() -> F,
+) -> impl Future<Output = R>
 where
     K: crate::Key,
     V: Value,
-    R: Outcome<KIND, Value = V>,
-    F: FnOnce() -> Fut,
-    Fut: Future<Output = R>,
+    R: Outcome<Kind<KIND>, Value = V>,
+    F: Future<Output = R>,
 {
-    cache.load(miss.hash, miss.key, kind, keep_if, load).await
+    let look = move |(): &()| Err(Load::first(cache.shared(), miss.hash, miss.key));
+    obtain((), look, keep_if, move |()| load())
 }
 
 /// The handle's `refresh`.
-pub async fn refresh<const KIND: u8, K, V, R, F, Fut>(
-    kind: Kind<KIND>,
+pub fn refresh<const KIND: u8, K, V, R, F>(
+    _kind: Kind<KIND>,
     cache: &Cache<K, V>,
     miss: Miss<K>,
     keep_if: impl FnOnce(&V) -> bool,
-    load: F,
-) -> R
+    load: impl FnOnce() -> F,
+) -> impl Future<Output = R>
 where
     K: crate::Key,
     V: Value,
-    R: Outcome<KIND, Value = V>,
-    F: FnOnce() -> Fut,
-    Fut: Future<Output = R>,
+    R: Outcome<Kind<KIND>, Value = V>,
+    F: Future<Output = R>,
 {
-    cache.reload(miss.hash, miss.key, kind, keep_if, load).await
+    let look = move |(): &()| Err(Load::again(cache.shared(), miss.hash, miss.key));
+    obtain((), look, keep_if, move |()| load())
 }
 
 /// The handle's `clear`.
