@@ -107,8 +107,6 @@ pub struct Ask<R>(PhantomData<R>);
 
 /// The answers of [`Ask`] for types of which nothing better is known.
 pub trait Otherwise {
-    /// It is not a `Result`.
-    const IS_RESULT: bool = false;
     /// It is not a `Result` with a success that can be kept.
     const KEEPS_SUCCESS: bool = false;
     /// It is not a `Result` with an error that can be copied.
@@ -118,11 +116,6 @@ pub trait Otherwise {
 }
 
 impl<R> Otherwise for Ask<R> {}
-
-impl<V, E> Ask<Result<V, E>> {
-    /// It is a `Result`.
-    pub const IS_RESULT: bool = true;
-}
 
 impl<V: Value, E> Ask<Result<V, E>> {
     /// Its success can be kept.
@@ -139,14 +132,14 @@ impl<V: Value> Ask<V> {
     pub const KEEPS_ALL: bool = true;
 }
 
-/// The answers as one number.
-#[expect(clippy::fn_params_excessive_bools, reason = "each is the answer to one question")]
-pub const fn kind(is_result: bool, keeps_success: bool, shares_error: bool, keeps_all: bool) -> u8 {
-    match (is_result, keeps_success, shares_error, keeps_all) {
-        (true, true, true, _) => SHARED,
-        (true, true, false, _) => ALONE,
-        (false, _, _, true) => PLAIN,
-        _ => UNFIT,
+/// The answers as one number. A `Result` that can be kept as a whole has a success that can be kept, so that what has
+/// not is none.
+pub const fn kind(keeps_success: bool, shares_error: bool, keeps_all: bool) -> u8 {
+    match (keeps_success, shares_error, keeps_all) {
+        (true, true, _) => SHARED,
+        (true, false, _) => ALONE,
+        (false, _, true) => PLAIN,
+        (false, _, false) => UNFIT,
     }
 }
 

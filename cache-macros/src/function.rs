@@ -225,6 +225,26 @@ impl Function {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
 
+    /// Whether none of its attributes is a macro that may look at it, as far as can be known.
+    pub(crate) fn attrs_are_inert(&self) -> bool {
+        const INERT: [&str; 11] = [
+            "doc",
+            "cfg",
+            "allow",
+            "expect",
+            "warn",
+            "deny",
+            "forbid",
+            "must_use",
+            "deprecated",
+            "inline",
+            "cold",
+        ];
+        self.attrs
+            .iter()
+            .all(|attr| INERT.iter().any(|name| attr.path().is_ident(name)))
+    }
+
     /// Those of its attributes that a function with the same body needs as well.
     pub(crate) fn body_attrs(&self) -> impl Iterator<Item = &Attribute> {
         const SHARED: [&str; 6] = ["cfg", "allow", "expect", "warn", "deny", "forbid"];
@@ -397,6 +417,13 @@ pub(crate) fn opaque_part(ty: &Type) -> Option<TokenStream> {
     let mut opaque = Opaque(None);
     opaque.visit_type(ty);
     opaque.0
+}
+
+/// The hash of an argument's name (FNV-1a), by which two expansions tell arguments apart in types.
+pub(crate) fn name_hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// An identifier for the expansion alone, which no name of the user's can meet.

@@ -16,16 +16,18 @@ pub(crate) struct Part {
     pub(crate) target: Type,
     /// The argument is an `Option` of a reference to it.
     pub(crate) optional: bool,
+    /// The argument is not that nor a reference to it, but owns it.
+    owns: bool,
 }
 
 impl Part {
     /// Takes a declared type apart, or says why it cannot be owned.
     pub(crate) fn of(declared: &Type) -> Result<Self, String> {
-        let (target, optional) = match peel(declared) {
+        let (target, optional, owns) = match peel(declared) {
             Type::Reference(reference) if reference.mutability.is_some() => {
                 return Err("a `&mut` argument cannot be part of a cache key: leave it out with `skip(..)`".to_owned());
             }
-            Type::Reference(reference) => (innermost(&reference.elem), false),
+            Type::Reference(reference) => (innermost(&reference.elem), false, false),
             Type::Path(path) => match path
                 .path
                 .segments
@@ -33,17 +35,17 @@ impl Part {
                 .map(|last| (last, type_arguments(&last.arguments)))
             {
                 Some((last, of)) if last.ident == "Option" && of.len() == 1 && is_reference(of[0]) => {
-                    (innermost(of[0]), true)
+                    (innermost(of[0]), true, false)
                 }
-                Some((last, of)) if last.ident == "Cow" && of.len() == 1 => (of[0].clone(), false),
+                Some((last, of)) if last.ident == "Cow" && of.len() == 1 => (of[0].clone(), false, true),
                 Some((last, of)) if last.ident == "Vec" && of.len() == 1 => {
                     let of = of[0];
-                    (syn::parse_quote!([#of]), false)
+                    (syn::parse_quote!([#of]), false, true)
                 }
-                Some((last, of)) if last.ident == "String" && of.is_empty() => (syn::parse_quote!(str), false),
-                _ => (declared.clone(), false),
+                Some((last, of)) if last.ident == "String" && of.is_empty() => (syn::parse_quote!(str), false, true),
+                _ => (declared.clone(), false, false),
             },
-            other => (other.clone(), false),
+            other => (other.clone(), false, false),
         };
         if let Some(float) = ["f32", "f64"].into_iter().find(|float| is_plain(&target, float)) {
             return Err(format!(
@@ -65,7 +67,7 @@ impl Part {
                     .to_owned(),
             );
         }
-        Ok(Self { target, optional })
+        Ok(Self { target, optional, owns })
     }
 
     /// Whether it needs no asking that this can be part of a key.
@@ -118,6 +120,19 @@ impl Part {
             quote!(Part)
         };
         quote!(#private::#part<'__key, #target, #fits>)
+    }
+
+    /// The type by which a handle names it.
+    pub(crate) fn element(&self, private: &TokenStream) -> TokenStream {
+        let target = &self.target;
+        // A constant argument is one more thing for the compiler to check, even `true`.
+        let fits = (!self.is_known_to_fit()).then(|| self.fits(private)).into_iter();
+        let element = match self {
+            Self { optional: true, .. } => quote!(Optional),
+            Self { owns: true, .. } => quote!(Pointed),
+            _ => quote!(Lent),
+        };
+        quote!(#private::#element<#target #(, #fits)*>)
     }
 
     /// How the function that makes the key takes it.

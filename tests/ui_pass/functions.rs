@@ -16,6 +16,10 @@ mod nested;
 mod no_arguments;
 #[path = "functions/not_send.rs"]
 mod not_send;
+#[path = "functions/nothing_before_the_await.rs"]
+mod nothing_before_the_await;
+#[path = "functions/other_attribute.rs"]
+mod other_attribute;
 #[path = "functions/patterns.rs"]
 mod patterns;
 #[path = "functions/question_mark_and_return.rs"]
@@ -40,6 +44,8 @@ fn main() {
     nested::main();
     no_arguments::main();
     not_send::main();
+    nothing_before_the_await::main();
+    other_attribute::main();
     patterns::main();
     question_mark_and_return::main();
     raw_name::main();

@@ -16,6 +16,8 @@ mod float_bits;
 mod format;
 #[path = "keys/owned.rs"]
 mod owned;
+#[path = "keys/pointers.rs"]
+mod pointers;
 
 fn main() {
     borrowed::main();
@@ -26,4 +28,5 @@ fn main() {
     float_bits::main();
     format::main();
     owned::main();
+    pointers::main();
 }

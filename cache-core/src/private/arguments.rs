@@ -38,6 +38,13 @@ impl<Q: ?Sized> Lend<Q> for &&Q {
 }
 
 #[diagnostic::do_not_recommend]
+impl<Q: ?Sized> Lend<Q> for &&&Q {
+    fn lend(&self) -> &Q {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
 impl<Q: ?Sized> Lend<Q> for &mut Q {
     fn lend(&self) -> &Q {
         self
@@ -85,16 +92,13 @@ pub trait Argument<const NAME: u64, const COVERED: bool, Q: ?Sized> {
 /// Names of arguments.
 pub type NameList = &'static [&'static str];
 
-/// The hash of a name (FNV-1a), to tell arguments apart in types.
-pub const fn name_hash(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let mut hash = 0xcbf2_9ce4_8422_2325;
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+    while at < one.len() && at < other.len() && one[at] == other[at] {
         at += 1;
     }
-    hash
+    at == one.len() && at == other.len()
 }
 
 /// Whether a mutation has all arguments that a cached function is keyed by.
@@ -106,7 +110,7 @@ pub const fn covered(needed: NameList, given: NameList, messages: NameList) -> b
     let mut at = 0;
     while at < needed.len() {
         let mut place = 0;
-        while place < given.len() && name_hash(given[place]) != name_hash(needed[at]) {
+        while place < given.len() && !is_same(given[place], needed[at]) {
             place += 1;
         }
         assert!(place < given.len(), "{}", messages[at]);

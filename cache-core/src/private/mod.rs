@@ -3,6 +3,8 @@
 //! An expansion is thin: it names the types, and everything it does is here, written once.
 
 mod arguments;
+mod elements;
+pub mod handle;
 mod parts;
 mod slot;
 
@@ -10,8 +12,9 @@ use std::any::Any;
 use std::future::Future;
 
 pub use self::arguments::*;
+pub use self::elements::*;
 pub use self::parts::*;
-pub use self::slot::{Slot, owner};
+pub use self::slot::{Settings, Slot, owner};
 use crate::cache::Cache;
 use crate::key::Value;
 use crate::load::{Load, obtain};
@@ -22,19 +25,23 @@ pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, Pl
 pub type Kept<R, const KIND: u8> = <R as Outcome<Kind<KIND>>>::Value;
 
 /// A return type that can be cached. The one place that complains if it cannot.
+///
+/// It is not implemented for `UNFIT`, whose number is the default so that the compiler does not spell it out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "what is kept of it has to be `Clone + Send + Sync + 'static`",
     note = "derive `Clone`, or return it behind an `Arc`"
 )]
-pub trait Cacheable<const KIND: u8> {
+pub trait Cacheable<T = Kind<3>> {
     /// Named by the expansion, so that the bound is asked for.
     const OK: () = ();
 }
 
-impl<R> Cacheable<{ crate::outcome::PLAIN }> for R {}
-impl<R> Cacheable<{ crate::outcome::SHARED }> for R {}
-impl<R> Cacheable<{ crate::outcome::ALONE }> for R {}
+const _: () = assert!(crate::outcome::UNFIT == 3, "the default of `Cacheable`");
+
+impl<R> Cacheable<Kind<{ crate::outcome::PLAIN }>> for R {}
+impl<R> Cacheable<Kind<{ crate::outcome::SHARED }>> for R {}
+impl<R> Cacheable<Kind<{ crate::outcome::ALONE }>> for R {}
 
 /// A lookup that found nothing: what it has to go on with.
 #[derive(Debug)]

@@ -140,7 +140,7 @@ where
     label = "a key has to be `Hash + Eq + Clone + Send + Sync + 'static`",
     note = "leave the argument out with `skip(..)` if the result does not depend on it, or say what it is known by with `key = ..`"
 )]
-pub trait KeyArgument<const FIT: bool> {
+pub trait KeyArgument<const FIT: bool = false> {
     /// Named by the expansion, so that the bound is asked for.
     const OK: () = ();
 }

@@ -8,14 +8,45 @@
 
 use std::any::{Any, TypeId};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::key::{Key, Value};
+use crate::store::Policy;
 
-/// Holds the cache of one function.
+/// Holds the cache of one function, and knows how to set it up as far as a constant can say it.
 #[derive(Debug)]
 pub struct Slot {
+    settings: Settings,
     here: OnceLock<Occupied>,
+}
+
+/// How a cache is set up. What is not said stays as it is by default.
+#[derive(Debug, Default)]
+pub struct Settings {
+    name: &'static str,
+    max_size: Option<usize>,
+    ttl: Option<Duration>,
+    tti: Option<Duration>,
+    policy: Policy,
+}
+
+impl Settings {
+    /// Sets a cache up.
+    pub fn build<K: Key, V: Value>(&self) -> Cache<K, V> {
+        let mut builder = Cache::builder().name(self.name).policy(self.policy);
+        builder = match self.max_size {
+            Some(entries) => builder.max_size(entries),
+            None => builder.unbounded(),
+        };
+        if let Some(ttl) = self.ttl {
+            builder = builder.ttl(ttl);
+        }
+        if let Some(tti) = self.tti {
+            builder = builder.tti(tti);
+        }
+        builder.build()
+    }
 }
 
 #[derive(Debug)]
@@ -31,21 +62,67 @@ pub fn owner<T: ?Sized>() -> TypeId {
 }
 
 impl Slot {
-    /// An empty slot.
+    /// An empty slot, for a cache that is set up otherwise.
     pub const fn new() -> Self {
-        Self { here: OnceLock::new() }
+        Self::unbounded("")
+    }
+
+    /// An empty slot for a cache of this name that keeps everything.
+    pub const fn unbounded(name: &'static str) -> Self {
+        Self {
+            settings: Settings {
+                name,
+                max_size: None,
+                ttl: None,
+                tti: None,
+                policy: Policy::Lru,
+            },
+            here: OnceLock::new(),
+        }
+    }
+
+    /// An empty slot for a cache of this name and size.
+    pub const fn sized(name: &'static str, max_size: usize) -> Self {
+        let mut slot = Self::unbounded(name);
+        slot.settings.max_size = Some(max_size);
+        slot
+    }
+
+    /// Sets the age at which an entry is gone.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets the idle time after which an entry is gone.
+    #[must_use]
+    pub const fn tti(mut self, tti: Duration) -> Self {
+        self.settings.tti = Some(tti);
+        self
+    }
+
+    /// Sets who goes first.
+    #[must_use]
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
     }
 
     /// The cache, made at the first call.
     ///
     /// `make` is a pointer and not a closure, so that this is compiled once for a pair of types and not for each function.
-    pub fn cache<K: Key, V: Value>(&'static self, owner: TypeId, make: fn() -> Cache<K, V>) -> &'static Cache<K, V> {
+    pub fn cache<K: Key, V: Value>(
+        &'static self,
+        owner: TypeId,
+        make: fn(&Settings) -> Cache<K, V>,
+    ) -> &'static Cache<K, V> {
         let mut slot = self;
         loop {
             let occupied = slot.here.get_or_init(|| Occupied {
                 owner,
                 // For the life of the process, as the static it stands for.
-                cache: Box::leak(Box::new(make())),
+                cache: Box::leak(Box::new(make(&self.settings))),
                 next: Box::default(),
             });
             if occupied.owner == owner
@@ -68,11 +145,11 @@ impl Default for Slot {
 mod tests {
     use super::*;
 
-    fn of_numbers() -> Cache<u64, u64> {
+    fn of_numbers(_: &Settings) -> Cache<u64, u64> {
         Cache::builder().build()
     }
 
-    fn of_texts() -> Cache<u64, String> {
+    fn of_texts(_: &Settings) -> Cache<u64, String> {
         Cache::builder().build()
     }
 

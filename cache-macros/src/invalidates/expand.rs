@@ -11,7 +11,7 @@ use syn::{FnArg, Pat, Path, ReceiverKind, Signature, Type};
 
 use super::arguments::{Arguments, Cached, Keys, Target};
 use crate::cached::hidden_of_method;
-use crate::function::{Argument, Function, hidden, opaque_part};
+use crate::function::{Argument, Function, hidden, name_hash, opaque_part};
 use crate::key::{parts_of, respan, value_of};
 
 pub(super) fn tokens(arguments: &Arguments, function: &Function) -> TokenStream {
@@ -122,10 +122,10 @@ impl Code<'_> {
             .map(|at| format_ident!("A{at}", span = Span::mixed_site()))
             .collect();
         let lends = given.iter().zip(&types).enumerate().map(|(at, ((name, _), ty))| {
-            let at = syn::Index::from(at);
+            let (at, name) = (syn::Index::from(at), name_hash(name));
             quote! {
                 #[diagnostic::do_not_recommend]
-                impl<Q: ?Sized, const OK: bool, #(#types: ?Sized),*> #private::Argument<{ #private::name_hash(#name) }, OK, Q>
+                impl<Q: ?Sized, const OK: bool, #(#types: ?Sized),*> #private::Argument<#name, OK, Q>
                     for #bag<'_, #(#types),*>
                 where
                     #ty: #private::Lend<Q>,

@@ -6,7 +6,7 @@ use quote::{format_ident, quote, quote_spanned};
 use super::super::check::{Home, Placement};
 use super::key::KeyForm;
 use super::{Code, unraw};
-use crate::function::hidden;
+use crate::function::{hidden, name_hash};
 
 impl Code<'_> {
     /// What `#[invalidates]` calls: with all keys, with one made of what was lent, with one found by name.
@@ -53,20 +53,14 @@ impl Code<'_> {
             lent.pass(&quote!(#private::Lend::<#target>::lend(&#ty)))
         });
         let by_name = arguments.iter().map(|lent| {
-            let (name, target) = (unraw(&lent.name).to_string(), &lent.target);
-            lent.pass(
-                &quote!(<A as #private::Argument<{ #private::name_hash(#name) }, OK, #target>>::argument(arguments)),
-            )
+            let (name, target) = (name_hash(&unraw(&lent.name).to_string()), &lent.target);
+            lent.pass(&quote!(<A as #private::Argument<#name, OK, #target>>::argument(arguments)))
         });
         let by_name_bounds = arguments.iter().map(|lent| {
-            let (name, target) = (unraw(&lent.name).to_string(), &lent.target);
-            quote_spanned!(lent.name.span()=> A: #private::Argument<{ #private::name_hash(#name) }, OK, #target>)
+            let (name, target) = (name_hash(&unraw(&lent.name).to_string()), &lent.target);
+            quote_spanned!(lent.name.span()=> A: #private::Argument<#name, OK, #target>)
         });
-        let key = hidden("key");
-        let key_of = |passed: Vec<TokenStream>| self.key_of_lent(passed);
-        let made = key_of(lend.collect());
-        let made_by_name = key_of(by_name.collect());
-        let cache = self.cache_for(&quote!(Self), &key);
+        let (begun, begun_by_name) = (self.begin_with(lend.collect()), self.begin_with(by_name.collect()));
         let key_lifetime = [quote!('__key)];
         let generics = self.generics(&key_lifetime, bounds);
         let named_generics = self.generics(&key_lifetime, [quote!(A), quote!(const OK: bool)]);
@@ -79,8 +73,7 @@ impl Code<'_> {
             #[doc(hidden)]
             #[allow(non_snake_case)]
             #vis fn #begin #generics (#tuple: #tuple_type) -> #krate::MutationGuard {
-                let #key = #made;
-                #private::begin(&#key, #cache)
+                #begun
             }
 
             #attrs
@@ -90,9 +83,22 @@ impl Code<'_> {
                 #(#by_name_bounds,)*
             {
                 let _ = arguments;
-                let #key = #made_by_name;
-                #private::begin(&#key, #cache)
+                #begun_by_name
             }
+        }
+    }
+
+    /// Begins the mutation of the key that is made of references.
+    fn begin_with(&self, passed: Vec<TokenStream>) -> TokenStream {
+        let private = &self.private;
+        if self.typed().is_some() {
+            return quote!(#private::handle::begin::<Self, _>(&(#(#passed,)*)));
+        }
+        let key = hidden("key");
+        let (made, cache) = (self.key_of_lent(passed), self.cache_for(&quote!(Self), &key));
+        quote! {
+            let #key = #made;
+            #private::begin(&#key, #cache)
         }
     }
 

@@ -128,7 +128,7 @@ impl Code<'_> {
         let make = self.builder(settings);
         let slot = quote! {
             static SLOT: #private::Slot = #private::Slot::new();
-            SLOT.cache(#owner, || #make)
+            SLOT.cache(#owner, |_| #make)
         };
         match &self.plan.key {
             Key::Parts(parts) => {
@@ -170,21 +170,11 @@ impl Code<'_> {
 
     pub(super) fn builder(&self, settings: &Settings) -> TokenStream {
         let krate = &self.krate;
-        let name = match (&settings.name, self.plan.placement) {
-            (Some(name), _) => quote!(#name),
-            (None, Placement::Impl) => {
-                let suffix = format!("::{}", unraw(self.name()));
-                quote!(::std::format!("{}{}", ::core::any::type_name::<Self>(), #suffix))
-            }
-            (None, _) => {
-                let name = unraw(self.name()).to_string();
-                quote!(::core::concat!(::core::module_path!(), "::", #name))
-            }
-        };
+        let name = self.cache_name(settings);
         let bound = match &settings.bound {
             BoundBy::Size(size) => {
-                let size = quote_spanned!(size.span()=> const MAX_SIZE: usize = #size;);
-                quote!(.max_size({ #size MAX_SIZE }))
+                let size = count(size);
+                quote!(.max_size(#size))
             }
             BoundBy::Weight { max, weigher } => {
                 let max = quote_spanned!(max.span()=> const MAX_WEIGHT: u64 = #max;);
@@ -205,6 +195,21 @@ impl Code<'_> {
             Policy::TinyLfu => Some(quote!(.policy(#krate::Policy::TinyLfu))),
         };
         quote!(#krate::Cache::builder().name(#name) #bound #ttl #tti #policy .build())
+    }
+
+    /// What the cache is called in statistics.
+    pub(super) fn cache_name(&self, settings: &Settings) -> TokenStream {
+        match (&settings.name, self.plan.placement) {
+            (Some(name), _) => quote!(#name),
+            (None, Placement::Impl) => {
+                let suffix = format!("::{}", unraw(self.name()));
+                quote!(::std::format!("{}{}", ::core::any::type_name::<Self>(), #suffix))
+            }
+            (None, _) => {
+                let name = unraw(self.name()).to_string();
+                quote!(::core::concat!(::core::module_path!(), "::", #name))
+            }
+        }
     }
 
     /// `uncached`: the user's body, as he wrote it.
@@ -309,7 +314,19 @@ impl Code<'_> {
     }
 }
 
-fn duration(lifetime: &Lifetime) -> TokenStream {
+/// A number of entries. Whatever is not spelled as a number is typed before it is handed on, so that it is what the
+/// compiler complains of.
+pub(super) fn count(size: &TokenStream) -> TokenStream {
+    match syn::parse2::<syn::LitInt>(size.clone()) {
+        Ok(number) if number.suffix().is_empty() => size.clone(),
+        _ => {
+            let typed = quote_spanned!(size.span()=> const MAX_SIZE: usize = #size;);
+            quote!({ #typed MAX_SIZE })
+        }
+    }
+}
+
+pub(super) fn duration(lifetime: &Lifetime) -> TokenStream {
     match lifetime {
         Lifetime::Known(known) => {
             let (secs, nanos) = (known.as_secs(), known.subsec_nanos());

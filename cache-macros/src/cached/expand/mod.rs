@@ -10,6 +10,7 @@
 
 mod begin;
 mod companions;
+mod handle;
 mod key;
 
 use proc_macro2::{Ident, TokenStream};
@@ -22,6 +23,9 @@ use crate::function::{Argument, hidden, names_ident, with_static_lifetimes};
 
 pub(super) fn tokens(plan: &Plan) -> TokenStream {
     let code = Code::new(plan);
+    if let Some((parts, settings)) = code.typed() {
+        return code.typed_function(parts, settings);
+    }
     match plan.placement {
         Placement::Free => {
             let function = code.function(&code.load_uncached());
@@ -95,7 +99,6 @@ impl<'p> Code<'p> {
         quote!({
             use #private::Otherwise as _;
             #private::kind(
-                #private::Ask::<#returns>::IS_RESULT,
                 #private::Ask::<#returns>::KEEPS_SUCCESS,
                 #shares_error,
                 #private::Ask::<#returns>::KEEPS_ALL,
@@ -160,7 +163,13 @@ impl<'p> Code<'p> {
             Key::Parts(parts) => parts.iter().filter_map(|(_, part)| part.check(private)).collect(),
             Key::Exprs(_) => Vec::new(),
         };
-        let (returns, kind) = (self.static_returns(), self.kind());
+        let (returns, name) = (self.static_returns(), self.name());
+        let kind = if self.typed().is_some() {
+            quote!(<#name as #private::handle::Handle>::Kind)
+        } else {
+            let kind = self.kind();
+            quote!(#private::Kind<#kind>)
+        };
         let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
         quote!(#(#parts)* #value)
     }

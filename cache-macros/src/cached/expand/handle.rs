@@ -1,0 +1,215 @@
+//! A free function whose key its declared types tell, which is nearly every one.
+//!
+//! The compiler checks each body of an expansion, so these are few and small: the handle says what differs from other
+//! functions (`impl Handle`), and each companion is one call of what `cache_core` does with that. None of them is an
+//! `async fn`, because each of those is two bodies and a state machine: they hand on a future.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::Signature;
+
+use super::super::arguments::{Lifetime, Policy};
+use super::super::check::{BoundBy, Home, Key, Placement, Settings};
+use super::Code;
+use super::companions::{count, duration};
+use crate::function::{Argument, hidden, with_static_lifetimes};
+use crate::key::Part;
+
+impl<'p> Code<'p> {
+    /// The parts of the key and the settings of the cache, where a handle can say both.
+    pub(super) fn typed(&self) -> Option<(&'p [(usize, Part)], &'p Settings)> {
+        match (self.plan.placement, &self.plan.key, &self.plan.home) {
+            (Placement::Free, Key::Parts(parts), Home::Static(settings)) => Some((parts, settings)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn typed_function(&self, parts: &[(usize, Part)], settings: &Settings) -> TokenStream {
+        let (krate, private) = (&self.krate, &self.private);
+        let function = &self.plan.function;
+        let (name, vis) = (self.name(), &function.vis);
+        let cfgs: Vec<_> = function.cfgs().collect();
+        let doc = format!("The handle of the cached function [`{name}`]({name}()).");
+        let shell = self.typed_shell();
+        let elements = parts.iter().map(|(_, part)| part.element(private));
+        let (kind, returns) = (self.kind_constant(), with_static_lifetimes(&self.plan.returns));
+        let slot = self.slot(settings);
+        let call = self.typed_call();
+        let uncached = self.uncached_companion();
+        let begin = self.begin_companions();
+        let lifetimes = self.generics(&[], []);
+        let parameters: Vec<_> = self.kept().map(Argument::declared).collect();
+        let given = self.given();
+        let refresh = self.handing_on(&self.companion("refresh", false), &[]);
+        let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        let value = hidden("value");
+        quote! {
+            #shell
+
+            #(#cfgs)*
+            #[doc = #doc]
+            #[allow(non_camel_case_types, dead_code, missing_debug_implementations)]
+            #vis struct #name {}
+
+            #(#cfgs)*
+            impl #private::handle::Handle for #name {
+                type Elements = (#(#elements,)*);
+                type Kind = #private::Kind<#kind>;
+                type Returns = #returns;
+                #slot
+            }
+
+            #(#cfgs)*
+            #[allow(dead_code, clippy::all, clippy::pedantic)]
+            impl #name {
+                #call
+                #uncached
+                #begin
+
+                #[doc = "The cache of the function."]
+                #vis fn cache() -> &'static #krate::Cache<#private::handle::Key<Self>, #private::handle::Kept<Self>> {
+                    #private::handle::cache::<Self>()
+                }
+
+                #[doc = "Evicts the entry of these arguments, and everything that is loading for it. `true` if there was one."]
+                #vis fn invalidate #lifetimes (#(#parameters),*) -> impl ::core::future::Future<Output = bool> {
+                    #private::handle::invalidate::<Self, _>(#given)
+                }
+
+                #[doc = "Evicts every entry, and resets the statistics."]
+                #vis fn clear() -> impl ::core::future::Future<Output = ()> {
+                    #private::handle::clear::<Self>()
+                }
+
+                #[doc = "Runs the body now and stores what it returns, whatever the cache holds."]
+                #vis #refresh {
+                    Self::__call(true, #(#names),*)
+                }
+
+                #[doc = "The kept value of these arguments, if there is one, without being counted."]
+                #vis fn peek #lifetimes (#(#parameters),*) -> ::core::option::Option<#private::handle::Kept<Self>> {
+                    #private::handle::peek::<Self, _>(&#given)
+                }
+
+                #[doc = "Keeps a value for these arguments."]
+                #vis fn insert #lifetimes (
+                    #(#parameters,)*
+                    #value: #private::handle::Kept<Self>,
+                ) -> impl ::core::future::Future<Output = ()> {
+                    #private::handle::insert::<Self, _>(#given, #value)
+                }
+
+                #[doc = "What happened in the cache so far."]
+                #vis fn stats() -> #krate::Stats {
+                    #private::handle::stats::<Self>()
+                }
+            }
+        }
+    }
+
+    /// The annotated function.
+    fn typed_shell(&self) -> TokenStream {
+        let function = &self.plan.function;
+        let (attrs, vis, name) = (&function.attrs, &function.vis, self.name());
+        let checks = self.checks();
+        let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        let call = quote!(#name::__call(false, #(#names),*));
+        // Another macro may make something else of an `async fn`.
+        let (sig, call) = if function.attrs_are_inert() {
+            (self.handing_on(name, &[]), call)
+        } else {
+            let sig = function.forwarding_signature(&self.plan.arguments);
+            (sig.to_token_stream(), quote!(#call.await))
+        };
+        quote! {
+            #(#attrs)*
+            // An argument `_id` is handed on, whatever its name says.
+            #[allow(clippy::used_underscore_binding)]
+            #vis #sig {
+                #checks
+                #call
+            }
+        }
+    }
+
+    /// `__call`: the function and its `refresh`, but for the one word in which they differ.
+    fn typed_call(&self) -> TokenStream {
+        let private = &self.private;
+        let is_refresh = hidden("is_refresh");
+        let sig = self.handing_on(&self.companion("call", true), &[quote!(#is_refresh: bool)]);
+        let given = self.given();
+        let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        let load = quote!(move |#given| Self::uncached(#(#names),*));
+        let call = match &self.plan.keep_if {
+            None => quote!(call::<Self, _, _, _>(#is_refresh, #given, #load)),
+            Some(keep_if) => quote!(call_if::<Self, _, _, _>(#is_refresh, #given, #keep_if, #load)),
+        };
+        quote!(#sig { #private::handle::#call })
+    }
+
+    /// The arguments in the key, as a tuple.
+    fn given(&self) -> TokenStream {
+        let names = self.kept().map(|argument| &argument.name);
+        quote!((#(#names,)*))
+    }
+
+    /// The signature of the function for one that hands on its future, with other parameters before its own.
+    fn handing_on(&self, name: &Ident, first: &[TokenStream]) -> TokenStream {
+        let function = &self.plan.function;
+        let Signature { generics, inputs, .. } = function.forwarding_signature(&self.plan.arguments);
+        let (returns, bounds) = (&self.plan.returns, &generics.where_clause);
+        quote! {
+            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #bounds
+        }
+    }
+
+    /// Where the cache is, and how it is made if a constant cannot say it.
+    fn slot(&self, settings: &Settings) -> TokenStream {
+        let private = &self.private;
+        let slot = self.constant_slot(settings);
+        let make = slot.is_none().then(|| {
+            let make = self.builder(settings);
+            quote! {
+                fn make(_: &#private::Settings) -> #private::handle::CacheOf<Self> {
+                    #make
+                }
+            }
+        });
+        let slot = slot.unwrap_or_else(|| quote!(#private::Slot::new()));
+        quote! {
+            fn slot() -> &'static #private::Slot {
+                static SLOT: #private::Slot = #slot;
+                &SLOT
+            }
+            #make
+        }
+    }
+
+    fn constant_slot(&self, settings: &Settings) -> Option<TokenStream> {
+        let (krate, private) = (&self.krate, &self.private);
+        let name = self.cache_name(settings);
+        let slot = match &settings.bound {
+            BoundBy::Size(size) => {
+                let size = count(size);
+                quote!(#private::Slot::sized(#name, #size))
+            }
+            BoundBy::Nothing => quote!(#private::Slot::unbounded(#name)),
+            BoundBy::Weight { .. } => return None,
+        };
+        let mut setters = TokenStream::new();
+        for (setter, lifetime) in [(quote!(ttl), &settings.ttl), (quote!(tti), &settings.tti)] {
+            match lifetime {
+                Some(known @ Lifetime::Known(_)) => {
+                    let known = duration(known);
+                    setters.extend(quote!(.#setter(#known)));
+                }
+                Some(Lifetime::Computed(_)) => return None,
+                None => {}
+            }
+        }
+        if let Policy::TinyLfu = settings.policy {
+            setters.extend(quote!(.policy(#krate::Policy::TinyLfu)));
+        }
+        Some(quote!(#slot #setters))
+    }
+}
