@@ -1,1 +1,8 @@
-//! doc
+//! What the benchmarks share: how a future is polled, what is asked for, and how figures get into `README.md`.
+
+pub mod isolated;
+pub mod once;
+pub mod scheduler;
+pub mod settings;
+pub mod table;
+pub mod zipf;

@@ -1,0 +1,307 @@
+//! The sections of `README.md`: what was measured, in words, and where the figures are.
+
+use std::error::Error;
+use std::path::Path;
+
+use cache_benches::table::Table;
+
+use crate::criterion::{Median, Medians};
+
+pub(crate) struct Chapter {
+    pub(crate) title: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) sections: &'static [Section],
+}
+
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    pub(crate) about: &'static str,
+    source: Source,
+}
+
+enum Source {
+    /// Medians of a group of criterion's, beside that of `own`.
+    Latency { group: &'static str, own: &'static str },
+    /// The same in microseconds, with the first column of a plain program's table beside it.
+    Crowd { group: &'static str, beside: &'static str },
+    /// Medians of a group of criterion's whose parameter is the number of threads.
+    Throughput { group: &'static str },
+    /// The table of a plain program, and of its first column the ratio to the row `own`.
+    Plain {
+        name: &'static str,
+        own: Option<&'static str>,
+    },
+}
+
+pub(crate) const LRU: &str = "#[cached_lru]";
+const CACHE: &str = "Cache";
+
+pub(crate) const NANOSECONDS: &str = "median, ns";
+pub(crate) const ONE_THREAD: &str = "1 thread, Mops/s";
+pub(crate) const TWO_THREADS: &str = "2 threads, Mops/s";
+pub(crate) const SCALING: &str = "2 over 1";
+pub(crate) const LEAST_WORST: &str = "least worst, µs";
+
+pub(crate) const HIT_NUMBER: &str = "Hit by `u64`";
+pub(crate) const HIT_BOTH: &str = "Hit by `u64` and `&str`";
+pub(crate) const THROUGHPUT_NUMBER: &str = "Throughput by `u64`";
+pub(crate) const FULL: &str = "1,000,000 entries, full";
+pub(crate) const FILLING: &str = "1,000,000 entries, filling up";
+pub(crate) const ALLOCATIONS: &str = "Allocations of a hit";
+
+pub(crate) const CHAPTERS: &[Chapter] = &[
+    Chapter {
+        title: "Hits",
+        about: "One task awaits one call after the other. All keys are there, 1,024 of them, and the value\n\
+            is a `u64`. The floor is papaya: a map that all threads may read and write, looked up by the\n\
+            same keys with a fast hash. What a hit takes beyond that is what it is a cache for.",
+        sections: &[
+            Section {
+                title: HIT_NUMBER,
+                about: "One thread asks for the keys in turn.",
+                source: Source::Latency {
+                    group: "hit by u64",
+                    own: LRU,
+                },
+            },
+            Section {
+                title: HIT_BOTH,
+                about: "The same by a key of two parts. `cached` makes an owned key for each lookup, and fibre_cache\n\
+                    needs one.",
+                source: Source::Latency {
+                    group: "hit by u64 and &str",
+                    own: LRU,
+                },
+            },
+            Section {
+                title: THROUGHPUT_NUMBER,
+                about: "Millions of hits in a second, of all threads together. Each thread has a sequence of keys of\n\
+                    its own, drawn beforehand from a Zipf distribution (exponent 1).",
+                source: Source::Throughput {
+                    group: "throughput by u64",
+                },
+            },
+            Section {
+                title: "Throughput by `u64` and `&str`",
+                about: "The same by a key of two parts.",
+                source: Source::Throughput {
+                    group: "throughput by u64 and &str",
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Misses",
+        about: "“Shared loads” says of a peer that callers of one key share a load. Here they always do.",
+        sections: &[
+            Section {
+                title: "Miss with an immediate load",
+                about: "Each call has a new key, in a cache that is full at 1,024 entries, and a load that is ready\n\
+                    at once: looking, loading, storing and evicting.",
+                source: Source::Latency {
+                    group: "miss with an immediate load",
+                    own: LRU,
+                },
+            },
+            Section {
+                title: "64 callers of one cold key",
+                about: "Tasks of a tokio runtime with two threads ask for one key that is not there; the load gives\n\
+                    way once. The time until all have the value, and the loads that it took. Much of it is the\n\
+                    tasks themselves: see the row of those that ask nobody.",
+                source: Source::Crowd {
+                    group: "64 callers of one cold key",
+                    beside: "loads of a crowd",
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Inserts",
+        about: "Each insert is timed by itself, the clock included, which is what `nothing` takes. Three\n\
+            runs take turns, each in a process of its own. The columns are medians of the three, but for\n\
+            the least worst; time in which the thread waited for a processor is not counted. For\n\
+            `cached` it is the stores behind its attributes.",
+        sections: &[
+            Section {
+                title: "1,000 entries, full",
+                about: "Each insert evicts.",
+                source: Source::Plain {
+                    name: "insert, full, 1000",
+                    own: Some(CACHE),
+                },
+            },
+            Section {
+                title: "100,000 entries, full",
+                about: "Each insert evicts.",
+                source: Source::Plain {
+                    name: "insert, full, 100000",
+                    own: Some(CACHE),
+                },
+            },
+            Section {
+                title: FULL,
+                about: "Each insert evicts.",
+                source: Source::Plain {
+                    name: "insert, full, 1000000",
+                    own: Some(CACHE),
+                },
+            },
+            Section {
+                title: FILLING,
+                about: "The inserts before that, into a new cache: nothing is evicted yet, but tables grow.",
+                source: Source::Plain {
+                    name: "insert, filling, 1000000",
+                    own: Some(CACHE),
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Evictions and mutations",
+        about: "An eviction of this library also detaches a load that is under way. A guard evicts, keeps\n\
+            loads out, and evicts again; no peer has one. `#[invalidates]` is on a function with an\n\
+            empty body.",
+        sections: &[
+            Section {
+                title: "Evicting a key that is there",
+                about: "It is one of 1,024.",
+                source: Source::Latency {
+                    group: "eviction of a key that is there",
+                    own: CACHE,
+                },
+            },
+            Section {
+                title: "Evicting a key that is not there",
+                about: "There are 1,024 others.",
+                source: Source::Latency {
+                    group: "eviction of a key that is not there",
+                    own: CACHE,
+                },
+            },
+            Section {
+                title: "Mutating what is there",
+                about: "It is one of 1,024.",
+                source: Source::Latency {
+                    group: "mutation of a key that is there",
+                    own: "Cache::invalidate",
+                },
+            },
+            Section {
+                title: "Mutating what is not there",
+                about: "There is nothing else either.",
+                source: Source::Latency {
+                    group: "mutation of a key that is not there",
+                    own: "Cache::invalidate",
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Memory",
+        about: "As the allocator is asked for it.",
+        sections: &[
+            Section {
+                title: "Bytes of an entry",
+                about: "A `u64` by a `u64`, when there are 1,000,000: what was asked for and not given back,\n\
+                    everything about the cache included.",
+                source: Source::Plain {
+                    name: "bytes of an entry",
+                    own: Some(CACHE),
+                },
+            },
+            Section {
+                title: ALLOCATIONS,
+                about: "How many a hit makes, on average of 100,000.",
+                source: Source::Plain {
+                    name: "allocations of a hit",
+                    own: None,
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Hit ratio",
+        about: "Recorded accesses, played by one thread.",
+        sections: &[Section {
+            title: "Hits in per cent",
+            about: "Beside an exact LRU, and beside moka, which is told to do at once what it puts off. TinyLFU\n\
+                is the mean of five caches, because it depends on the seed of the hashes. That it hits less\n\
+                than LRU is no mistake: who comes to these pages came here lately.",
+            source: Source::Plain {
+                name: "hit ratio",
+                own: None,
+            },
+        }],
+    },
+];
+
+impl Section {
+    /// What was measured for it, if anything was.
+    pub(crate) fn table(&self, medians: &Medians, folder: &Path) -> Result<Option<Table>, Box<dyn Error>> {
+        let table = match self.source {
+            Source::Latency { group, own } => latency(medians.group(group), NANOSECONDS, 1.0, own),
+            Source::Crowd { group, beside } => {
+                let table = latency(medians.group(group), "median, µs", 1e-3, LRU);
+                let loads = Table::load(folder, beside)?;
+                table.zip(loads).map(|(mut table, loads)| {
+                    table.add_column("loads", 2, |name, _| loads.cell(name, "loads"));
+                    table
+                })
+            }
+            Source::Throughput { group } => throughput(medians.group(group)),
+            Source::Plain { name, own } => {
+                let mut table = Table::load(folder, name)?;
+                if let (Some(table), Some(own)) = (&mut table, own) {
+                    add_ratio(table, own);
+                }
+                table
+            }
+        };
+        Ok(table)
+    }
+}
+
+/// The ratio of the first column to that of the row `own`.
+fn add_ratio(table: &mut Table, own: &str) {
+    let unit = table.row(own).first().copied().flatten();
+    table.add_column(&format!("× `{own}`"), 2, |_, cells| Some(cells[0]? / unit?));
+}
+
+fn latency(medians: &[Median], column: &str, unit: f64, own: &str) -> Option<Table> {
+    let mut medians: Vec<&Median> = medians.iter().collect();
+    medians.sort_by(|a, b| a.nanoseconds.total_cmp(&b.nanoseconds));
+    let mut table = Table::new(&[(column, 1)]);
+    for median in &medians {
+        table.push(&median.name, [Some(median.nanoseconds * unit)]);
+    }
+    add_ratio(&mut table, own);
+    (!medians.is_empty()).then_some(table)
+}
+
+/// Of the time that each thread takes for a call, the calls of all of them in a second.
+fn throughput(medians: &[Median]) -> Option<Table> {
+    let at = |name: &str, threads: f64| {
+        let parameter = threads.to_string();
+        let median = medians
+            .iter()
+            .find(|median| median.name == name && median.parameter.as_deref() == Some(&parameter))?;
+        Some(threads * 1e3 / median.nanoseconds)
+    };
+    let mut rows: Vec<(&str, [Option<f64>; 2])> = Vec::new();
+    for Median { name, .. } in medians {
+        if rows.iter().all(|(known, _)| known != name) {
+            rows.push((name, [1.0, 2.0].map(|threads| at(name, threads))));
+        }
+    }
+    rows.sort_by(|(_, a), (_, b)| b[1].unwrap_or(0.0).total_cmp(&a[1].unwrap_or(0.0)));
+    let mut table = Table::new(&[(ONE_THREAD, 1), (TWO_THREADS, 1)]);
+    for (name, cells) in &rows {
+        table.push(name, *cells);
+    }
+    table.add_column(SCALING, 2, |_, cells| Some(cells[1]? / cells[0]?));
+    let own = table.cell(LRU, TWO_THREADS);
+    table.add_column(&format!("`{LRU}` over it, 2 threads"), 2, |_, cells| {
+        Some(own? / cells[1]?)
+    });
+    (!rows.is_empty()).then_some(table)
+}
