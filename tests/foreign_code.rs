@@ -205,3 +205,86 @@ fn a_thread_may_call_the_cache_while_it_ends() {
         support::wait_until(|| Arc::strong_count(&held) == 1);
     }
 }
+
+/// The same for a thread that has done nothing else with a cache but look.
+#[test]
+fn a_thread_that_has_only_looked_may_call_the_cache_while_it_ends() {
+    let cache = Cache::<u64, Arc<u64>>::builder().unbounded().build();
+    cache.insert_now(1);
+    let held = cache.peek(&1).unwrap();
+    std::thread::spawn({
+        let cache = cache.clone();
+        move || {
+            AT_THE_END.with(|it| *it.0.borrow_mut() = Some(cache.clone()));
+            assert!(cache.peek(&1).is_some());
+        }
+    })
+    .join()
+    .unwrap();
+    support::wait_until(|| Arc::strong_count(&held) == 1);
+}
+
+/// Clears the cache when its thread ends.
+struct ClearsAtTheEnd(std::cell::RefCell<Option<Cache<u64, Arc<u64>>>>);
+
+impl Drop for ClearsAtTheEnd {
+    fn drop(&mut self) {
+        if let Some(cache) = self.0.take() {
+            futures::FutureExt::now_or_never(cache.clear());
+        }
+    }
+}
+
+thread_local! {
+    static CLEARS_AT_THE_END: ClearsAtTheEnd = const { ClearsAtTheEnd(std::cell::RefCell::new(None)) };
+}
+
+#[test]
+fn what_a_thread_clears_while_it_ends_is_dropped() {
+    for cache in [
+        Cache::<u64, Arc<u64>>::builder().build(),
+        Cache::builder().unbounded().build(),
+    ] {
+        cache.insert_now(1);
+        let held = cache.peek(&1).unwrap();
+        std::thread::spawn({
+            let cache = cache.clone();
+            move || {
+                CLEARS_AT_THE_END.with(|it| *it.0.borrow_mut() = Some(cache.clone()));
+                assert!(cache.get(&1).is_some());
+            }
+        })
+        .join()
+        .unwrap();
+        assert!(cache.get(&1).is_none());
+        support::wait_until(|| Arc::strong_count(&held) == 1);
+    }
+}
+
+/// On a clock that is set by hand, with nobody to use the cache but who asks how large it is.
+#[test]
+fn what_was_found_expired_by_who_measures_is_dropped() {
+    for policy in [Policy::Lru, Policy::TinyLfu] {
+        let clock = cache_core::Clock::manual();
+        let cache = Cache::<u64, Arc<u64>>::builder()
+            .ttl(Duration::from_secs(1))
+            .clock(clock.clone())
+            .policy(policy)
+            .build();
+        cache.insert_now(1);
+        let held = cache.peek(&1).unwrap();
+        clock.advance(Duration::from_secs(1));
+        assert_eq!((cache.len(), cache.stats().expirations), (0, 1));
+        support::wait_until(|| Arc::strong_count(&held) == 1);
+    }
+}
+
+trait InsertNow {
+    fn insert_now(&self, id: u64);
+}
+
+impl InsertNow for Cache<u64, Arc<u64>> {
+    fn insert_now(&self, id: u64) {
+        futures::FutureExt::now_or_never(self.insert(id, Arc::new(id)));
+    }
+}

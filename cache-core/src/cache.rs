@@ -469,11 +469,10 @@ impl<K: Key, V: Value> Cache<K, V> {
         shared.reclaim_some();
         let hash = shared.hash(&key);
         let entry = shared.entry(hash, key, value, ttl);
-        let mortal = entry.is_mortal();
         // The reference that is left when nothing was stored goes after the lock.
         let replaced = shared.flights.put(hash, &entry.key, || shared.keep(Arc::clone(&entry)));
         drop((replaced, entry));
-        shared.settle_soon(mortal);
+        shared.settle_soon();
     }
 }
 

@@ -60,9 +60,11 @@ impl Clock {
     /// # drop(cache);
     /// ```
     pub fn system() -> Self {
+        // In this order, so that a pause between the two makes entries end earlier and not later.
+        let coarse_origin = coarse().unwrap_or(0);
         Self(Source::System {
             origin: Instant::now(),
-            coarse_origin: coarse().unwrap_or(0),
+            coarse_origin,
         })
     }
 

@@ -238,7 +238,6 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         };
         let (shared, hash, key) = (self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
-        let mortal = entry.is_mortal();
         let replaced = shared.flights.land(hash, key, &flight, ending, || {
             if keep {
                 shared.keep(Arc::clone(&entry))
@@ -248,7 +247,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
             }
         });
         drop((replaced, entry));
-        shared.settle_soon(mortal);
+        shared.settle_soon();
     }
 
     fn fail(&mut self, ending: impl FnOnce() -> Ending<Arc<Entry<K, V>>>) {

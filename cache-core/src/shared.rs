@@ -131,9 +131,9 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     /// Drops what has left the store as far as that can be done now, and has the reaper do the rest, and look after what
     /// time will end. Where no lock is held, after everything that changes the store.
-    pub(crate) fn settle_soon(self: &Arc<Self>, time_passes: bool) {
+    pub(crate) fn settle_soon(self: &Arc<Self>) {
         self.store.bury();
-        if !self.store.is_settled() || (time_passes && self.clock.runs()) {
+        if !self.store.is_settled() || (self.clock.runs() && self.store.next_deadline().is_some()) {
             if !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed) {
                 let this = Arc::downgrade(self);
                 reaper::watch(this);
@@ -165,7 +165,7 @@ impl<K: Key, V: Value> Shared<K, V> {
     pub(crate) fn count_cleared(self: &Arc<Self>, cleared: Cleared) {
         self.counters.add(Count::Invalidations, cleared.count);
         self.store.discard(cleared);
-        self.settle_soon(false);
+        self.settle_soon();
     }
 
     pub(crate) fn unfence_all(self: &Arc<Self>) {
@@ -183,11 +183,11 @@ impl<K: Key, V: Value> Shared<K, V> {
             Count::Invalidations
         });
         drop(gone);
-        self.settle_soon(false);
+        self.settle_soon();
         !expired
     }
 
-    /// Drops a few expired entries. `false` when none is left.
+    /// Drops a few expired entries. `false` when none is left. Whoever calls goes on to [`settle_soon`](Self::settle_soon).
     pub(crate) fn reclaim_some(&self) -> bool {
         let Some(next) = self.store.next_deadline() else {
             return false;
@@ -209,12 +209,13 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     /// How many entries there are, without those that have expired.
-    pub(crate) fn len(&self) -> u64 {
+    pub(crate) fn len(self: &Arc<Self>) -> u64 {
         self.reclaim_all();
+        self.settle_soon();
         self.store.len()
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(self: &Arc<Self>) -> Stats {
         let mut stats = self.counters.read(self.len());
         let before = self.evictions_before.load(Ordering::Relaxed);
         stats.evictions = self.store.evictions().saturating_sub(before);

@@ -7,6 +7,8 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Most stripes that anything has, the shared one included; owners of stamps are numbered in six bits.
@@ -42,7 +44,8 @@ impl<T> Striped<T> {
 
     #[cold]
     fn first_time(&self) -> (&Line<T>, usize) {
-        let index = if is_ending() { self.0.len() - 1 } else { take() };
+        let shared = self.0.len() - 1;
+        let index = if is_ending() { shared } else { NUMBER.get().min(shared) };
         (&self.0[index], index)
     }
 
@@ -66,11 +69,20 @@ const UNKNOWN: usize = usize::MAX;
 /// A thread that has given its number back.
 const ENDING: usize = usize::MAX - 1;
 
-/// Whether this thread is ending, so that other thread-local things that the cache needs may be gone.
+/// Whether this thread is ending, so that other thread-local things that the cache needs may be gone. To be asked before
+/// the index is pinned: a thread that asks for the first time takes its number here.
 #[inline]
 pub(crate) fn is_ending() -> bool {
-    NUMBER.get() == ENDING
+    let number = NUMBER.get();
+    number >= ENDING && (number == ENDING || take() == ENDING)
 }
+
+/// How many threads there are that use a cache.
+pub(crate) fn threads() -> usize {
+    THREADS.load(Ordering::Relaxed)
+}
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     // Without a destructor, so that it can be read while the thread ends.
@@ -79,32 +91,38 @@ thread_local! {
 }
 
 /// Takes a number for this thread.
+#[cold]
 fn take() -> usize {
     // What is thread-local is destroyed in the reverse order. So that ours goes before the collector's of the index, the
-    // collector's has to be there first.
+    // collector's has to be there first. It panics if it has been destroyed already.
     static COLLECTOR: LazyLock<seize::Collector> = LazyLock::new(seize::Collector::new);
-    drop(COLLECTOR.enter());
+    let collector = LazyLock::force(&COLLECTOR);
+    let has_collector = catch_unwind(|| drop(collector.enter())).is_ok();
     let shared = stripes() - 1;
     let number = TAKEN.try_with(|taken| {
-        let mut free = free();
-        let number = free.get_or_insert_with(|| (0..shared).collect()).pop_first();
-        taken.0.set(number);
+        let number = free().get_or_insert_with(|| (0..shared).collect()).pop_first();
+        // Or all are taken.
+        let number = number.unwrap_or(shared);
+        taken.0.set(Some(number));
+        THREADS.fetch_add(1, Ordering::Relaxed);
         number
     });
-    // Or all are taken.
-    let number = number.ok().flatten().unwrap_or(shared);
+    let number = number.ok().filter(|_| has_collector).unwrap_or(ENDING);
     NUMBER.set(number);
     number
 }
 
-/// The number that a thread has to itself, given back when the thread ends.
+/// The number of a thread, given back when the thread ends.
 struct Taken(Cell<Option<usize>>);
 
 impl Drop for Taken {
     fn drop(&mut self) {
         NUMBER.set(ENDING);
         if let (Some(number), Some(free)) = (self.0.take(), &mut *free()) {
-            free.insert(number);
+            THREADS.fetch_sub(1, Ordering::Relaxed);
+            if number + 1 < stripes() {
+                free.insert(number);
+            }
         }
     }
 }

@@ -86,11 +86,6 @@ impl<K, V> Entry<K, V> {
         self.facts.weight
     }
 
-    /// Whether time ends this entry at all.
-    pub(crate) fn is_mortal(&self) -> bool {
-        self.facts.is_mortal()
-    }
-
     /// Whether the entry is of no use any more: an age equal to the limit is too old.
     #[inline]
     pub(crate) fn has_expired(&self, clock: &Clock) -> bool {

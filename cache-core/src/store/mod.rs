@@ -41,8 +41,8 @@ use crate::clock::{Clock, Nanos};
 /// - Keep its bounds at the end of each method that changes something.
 /// - Never bring back what it has let go, and never return an entry that has expired.
 /// - Never let a reader wait for a writer.
-/// - Drop values and keys nowhere but where the caller holds no lock. `Eq` of keys is the one foreign code it may run
-///   under locks.
+/// - Drop values nowhere but where the caller holds no lock. Of foreign code, that of keys (`Eq`, `Clone`, the drop of a
+///   clone) is all that it may run under locks.
 pub(crate) trait Store<K, V>: Send + Sync + Sized {
     /// Shows the entry of a key to `read`, if it is there and has not expired.
     fn read<Q, R>(
@@ -145,7 +145,8 @@ pub enum Policy {
     /// The entry that was used least recently goes first. Good when what was used will be used again soon.
     ///
     /// Uses of one thread count in their order; see `ARCHITECTURE.md` for how far uses of several threads may be taken
-    /// for each other in large caches. A hit takes no lock, allocates nothing, and writes nothing that other hits write.
+    /// for each other in large caches. A hit takes no lock and allocates nothing. In caches of more than 64 entries, what
+    /// it writes other hits write seldom.
     #[default]
     Lru,
     /// A newcomer gets in only if it is asked for more often than what would have to go (`TinyLFU`: Einziger,
@@ -168,6 +169,15 @@ impl Bound {
         match self {
             Self::Weight(most) => Some(most),
             _ => None,
+        }
+    }
+
+    /// Whether so few entries are to be expected that all can be moved in no time, or so heavy ones that each counts.
+    fn is_of_few(self) -> bool {
+        match self {
+            Self::Entries(most) => most <= 1 << 14,
+            Self::Weight(_) => true,
+            Self::Unbounded => false,
         }
     }
 

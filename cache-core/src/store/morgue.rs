@@ -2,9 +2,10 @@
 //!
 //! Dropping a value or a key is foreign code: it may take its time, panic, or call the cache. The concurrent maps drop
 //! what was removed when the last reader has left, which may be anywhere, under their locks or ours. So each removed
-//! entry gets one more reference here, which makes that of the map never the last; [`bury`](Morgue::bury) drops those of
-//! which it has become the last.
+//! entry gets one more reference here, which makes that of the map never the last; burying drops those of which it has
+//! become the last.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,40 +14,62 @@ use super::entry::Kept;
 use crate::sync::{Mutex, lock};
 
 pub(super) struct Morgue {
-    dead: Mutex<Vec<Arc<dyn Kept>>>,
+    dead: Mutex<VecDeque<Arc<dyn Kept>>>,
     /// How many they are, for who need not know exactly.
     count: AtomicUsize,
+    /// How many have come since somebody last looked at them.
+    fresh: AtomicUsize,
 }
 
 impl Morgue {
     pub(super) fn new() -> Self {
         Self {
-            dead: Mutex::new(Vec::new()),
+            dead: Mutex::new(VecDeque::new()),
             count: AtomicUsize::new(0),
+            fresh: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn take_in(&self, dead: Arc<dyn Kept>) {
         let mut all = lock(&self.dead);
-        all.push(dead);
+        all.push_back(dead);
         self.count.store(all.len(), Ordering::Relaxed);
+        self.fresh.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Drops what nobody else holds any more, and says whether that was all. Only where no lock is held.
-    pub(super) fn bury(&self) -> bool {
-        if self.is_empty() {
-            return true;
+    /// Drops what nobody else holds any more, of as many as the work of those who brought them is worth: a reader that
+    /// takes its time must not make everybody look at all that has died meanwhile. Only where no lock is held.
+    pub(super) fn bury_some(&self) {
+        let fresh = self.fresh.swap(0, Ordering::Relaxed);
+        if fresh > 0 {
+            self.bury(fresh.saturating_mul(4));
         }
+    }
+
+    /// The same for all of them. `false` if some are still held.
+    pub(super) fn bury_all(&self) -> bool {
+        self.is_empty() || self.bury(usize::MAX)
+    }
+
+    fn bury(&self, looks: usize) -> bool {
         let (free, is_empty) = {
             let mut dead = lock(&self.dead);
-            let free: Vec<_> = dead.extract_if(.., |it| Arc::strong_count(it) == 1).collect();
+            let mut free = Vec::new();
+            for _ in 0..looks.min(dead.len()) {
+                let Some(it) = dead.pop_front() else { break };
+                if Arc::strong_count(&it) == 1 {
+                    free.push(it);
+                } else {
+                    dead.push_back(it);
+                }
+            }
             // Room for a burst is not kept for ever.
             if dead.is_empty() && dead.capacity() > 1024 {
-                *dead = Vec::new();
+                *dead = VecDeque::new();
             }
             self.count.store(dead.len(), Ordering::Relaxed);
             (free, dead.is_empty())
@@ -92,11 +115,11 @@ mod tests {
         for it in &held {
             morgue.take_in(Arc::clone(it));
         }
-        assert!(!morgue.bury());
+        assert!(!morgue.bury_all());
         assert_eq!(dropped.lock().map(|it| it.len()).ok(), Some(0));
         drop(held);
         assert_eq!(dropped.lock().map(|it| it.len()).ok(), Some(0));
-        assert!(morgue.bury());
+        assert!(morgue.bury_all());
         assert_eq!(dropped.lock().map(|it| it.clone()).ok(), Some(vec![0, 1, 2, 3]));
     }
 }

@@ -186,7 +186,7 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
 
     fn discard(&self, cleared: Cleared) {
         drop(cleared);
-        self.morgue.bury();
+        self.morgue.bury_some();
     }
 
     fn due(&self, now: Nanos, limit: usize) -> Vec<Due> {
@@ -219,7 +219,7 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
     }
 
     fn bury(&self) {
-        self.morgue.bury();
+        self.morgue.bury_some();
     }
 
     fn is_settled(&self) -> bool {
@@ -233,7 +233,7 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
         for _ in 0..EPOCHS_TO_FREE {
             crossbeam_epoch::pin().flush();
         }
-        self.morgue.bury()
+        self.morgue.bury_all()
     }
 
     fn next_deadline(&self) -> Option<Nanos> {

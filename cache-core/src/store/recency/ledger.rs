@@ -10,8 +10,9 @@ use super::super::ranking::Ranking;
 use super::super::{Bound, Cleared, Due, Remains};
 use crate::clock::{Clock, NEVER, Nanos};
 
-/// How many entries one eviction looks at, at most, that were used since they were listed.
-const LOOKS: usize = 32;
+/// How many entries one eviction looks at, at most, that were used since they were listed. More than there are in caches
+/// whose order is to be exact.
+const LOOKS: usize = 80;
 
 /// How many dead entries may wait in the index before they are swept out, in small caches and in large ones.
 const FEW_DEAD: u64 = 8;
@@ -31,6 +32,7 @@ pub(super) struct Ledger {
     dead: Vec<u64>,
     dead_weight: u64,
     has_long_chain: bool,
+    has_strays: bool,
 }
 
 impl Ledger {
@@ -46,6 +48,7 @@ impl Ledger {
             dead: Vec::new(),
             dead_weight: 0,
             has_long_chain: false,
+            has_strays: false,
         }
     }
 
@@ -184,18 +187,19 @@ impl Ledger {
         self.dead.len() as u64 >= many || self.dead_weight > heavy || (self.has_long_chain && self.has_dead())
     }
 
-    /// Leaves what a clear has struck off to the next sweep.
-    pub(super) fn condemn(&mut self, hashes: Vec<u64>) {
-        self.dead.extend(hashes);
+    /// Says that there are dead whose hashes nobody knows.
+    pub(super) fn note_strays(&mut self) {
+        self.has_strays = true;
     }
 
     pub(super) fn has_dead(&self) -> bool {
-        !self.dead.is_empty()
+        !self.dead.is_empty() || self.has_strays
     }
 
-    pub(super) fn take_dead(&mut self) -> Vec<u64> {
+    /// Their hashes, for a sweep, and whether there are others.
+    pub(super) fn take_dead(&mut self) -> (Vec<u64>, bool) {
         self.dead_weight = 0;
         self.has_long_chain = false;
-        std::mem::take(&mut self.dead)
+        (std::mem::take(&mut self.dead), std::mem::take(&mut self.has_strays))
     }
 }

@@ -17,6 +17,10 @@
 //! other cores read, and because what a thread has removed without one waits for that thread to come again. All removal
 //! from the index is in [`RecencyStore::sweep`] for that reason.
 //!
+//! # When the index grows
+//! it copies itself, and what is taken out of it meanwhile may be freed only when it is done. Small caches copy in one go. In
+//! large ones that would be a pause of milliseconds, so each change copies a part, and the reaper finishes what is left over.
+//!
 //! # Threads that end
 //! What is left of a thread while it destroys what is its own may not have what pinning needs. It finds nothing any more and
 //! keeps nothing; what it removes is removed, and swept out by others.
@@ -35,11 +39,11 @@ mod ledger;
 mod tests;
 mod uses;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use equivalent::Equivalent;
-use papaya::Guard;
+use papaya::{Guard, ResizeMode};
 
 use self::chain::{Found, Link};
 use self::ledger::Ledger;
@@ -62,8 +66,8 @@ const SWEEP: usize = 64;
 /// A chain as long as this is looked after at once.
 const LONG: usize = 16;
 
-/// Readers that there can be at one moment, but for those that lost their core while they read.
-static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(8, usize::from));
+/// Parts that a sweep is filled up to, at most. Below the batch, together with a sweep.
+const FULL: usize = BATCH - SWEEP;
 
 pub(crate) struct RecencyStore<K, V> {
     bound: Bound,
@@ -84,6 +88,11 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
             index: papaya::HashMap::builder()
                 .hasher(Ready)
                 .collector(seize::Collector::new().batch_size(BATCH))
+                .resize_mode(if bound.is_of_few() {
+                    ResizeMode::Blocking
+                } else {
+                    ResizeMode::default()
+                })
                 .build(),
             generation: AtomicU64::new(0),
             has_dead: AtomicBool::new(false),
@@ -161,10 +170,10 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
             }
             retired += 1;
         }
-        // The collector frees what was retired only if that is at least as many parts as there are readers just then.
-        // So a few are filled up with parts that hold nothing.
+        // The collector frees what was retired only if that is at least as many parts as there are readers just then, and
+        // otherwise when this thread comes again. So few parts are filled up to one for each thread.
         if let Some((hash, dead)) = last {
-            for _ in retired..*CORES {
+            for _ in retired..(stripe::threads() + 1).min(FULL) {
                 let live = self
                     .index
                     .get(&hash, guard)
@@ -181,7 +190,10 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
 
     /// Sweeps what the ledger knows to be dead. Under its lock.
     fn sweep_dead(&self, ledger: &mut Ledger, guard: &impl Guard) {
-        let mut dead = ledger.take_dead();
+        let (mut dead, has_strays) = ledger.take_dead();
+        if has_strays {
+            dead = self.all_dead(guard);
+        }
         dead.sort_unstable();
         dead.dedup();
         self.sweep(&dead, ledger.generation(), guard);
@@ -213,22 +225,24 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
         result
     }
 
+    /// The hashes under which the index has someone dead. Looks at everything.
+    fn all_dead(&self, guard: &impl Guard) -> Vec<u64> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let chains = self.index.iter(guard);
+        let dead = chains.filter(|(_, chain)| chain.iter().any(|link| !link.is_live(generation)));
+        dead.map(|(hash, _)| *hash).collect()
+    }
+
     /// Takes out what a clear has left, a few at a time so that others get their turn.
     fn sweep_cleared(&self, cleared: Cleared) {
         let dead = match &cleared.remains {
             _ if cleared.count == 0 => return,
-            Remains::Struck { by_use, .. } if stripe::is_ending() => {
-                return self.change_only(|ledger| ledger.condemn(by_use.hashes()));
+            _ if stripe::is_ending() => {
+                return self.change_only(Ledger::note_strays);
             }
             Remains::Struck { by_use, .. } if self.bound != Bound::Unbounded => by_use.hashes(),
             // Nobody was listed, so they have to be looked for.
-            _ => {
-                let guard = self.index.guard();
-                let generation = self.generation.load(Ordering::Acquire);
-                let chains = self.index.iter(&guard);
-                let dead = chains.filter(|(_, chain)| chain.iter().any(|link| !link.is_live(generation)));
-                dead.map(|(hash, _)| *hash).collect()
-            }
+            _ => self.all_dead(&self.index.guard()),
         };
         // The orders let go of them first, so that each few can be dropped as soon as the index has let go of them too.
         drop(cleared);
@@ -240,7 +254,7 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
             }
             guard.flush();
             drop(guard);
-            self.morgue.bury();
+            self.morgue.bury_some();
         }
     }
 }
@@ -353,7 +367,7 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     }
 
     fn bury(&self) {
-        self.morgue.bury();
+        self.morgue.bury_some();
     }
 
     fn is_settled(&self) -> bool {
@@ -366,10 +380,19 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
         }
         let guard = self.index.guard();
         self.sweep_dead(&mut lock(&self.ledger), &guard);
-        // What other threads have taken out waits for them; what this one has, now goes.
         guard.flush();
         drop(guard);
-        self.morgue.bury()
+        if self.morgue.bury_all() {
+            return true;
+        }
+        // It may be that the index grows and nobody goes on with that. It is grown when it can be walked through; then its
+        // old self is freed, and with that what was taken out of it meanwhile.
+        for _ in 0..2 {
+            let guard = self.index.guard();
+            let _ = self.index.iter(&guard);
+            guard.flush();
+        }
+        self.morgue.bury_all()
     }
 
     fn next_deadline(&self) -> Option<Nanos> {

@@ -6,15 +6,16 @@
 //! - **One thread** uses the cache between two insertions: exact. Each thread counts for itself, and an entry's stamp is
 //!   that count.
 //! - **Several threads** do: what one of them has to itself is in order; the counts of two threads may be off by a
-//!   [`window`](Striped::window), a sixteenth of the capacity. Where two meet on one entry within an *epoch* (a
-//!   sixty-fourth of the capacity in insertions), the second marks it as shared and used to the end of the epoch, and
-//!   then nobody writes to it until the epoch is over. So entries that all cores ask for are read and not written.
+//!   [`window`](Striped::window), a sixteenth of the capacity, and by more where a thread loses its core half way. Where
+//!   two meet on one entry within an *epoch* (a sixty-fourth of the capacity in insertions, or less if much is shared), the
+//!   second marks it as shared and used to the end of the epoch, and then nobody writes to it until the epoch is over. So
+//!   entries that all cores ask for are read and not written.
 //! - **Small caches**, where a window would be seen, do draw numbers, unless the entry was the last one used anyway.
 //!
 //! A stamp is, from the high bits to the low: the epoch (42), the count within it (16), the owner (6). Comparing stamps
 //! compares times. A count that runs over runs into the next epoch, which is what it should do. All is relaxed: a stamp
-//! decides what is evicted first and nothing else. When the epochs have run out, in a year of a million insertions a
-//! second, stamps stand still and the order becomes that of insertion.
+//! decides what is evicted first and nothing else. The epochs last for more than a year of a million insertions a second;
+//! a process that lives longer loses the order, and nothing else.
 
 use std::sync::atomic::Ordering;
 
@@ -31,6 +32,10 @@ const SHARED: u64 = OWNER;
 const STEP: u64 = OWNER + 1;
 const EPOCH: u64 = STEP << 16;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each store, and a hit finds it in one step"
+)]
 pub(super) enum Uses {
     /// Nothing is ever evicted, so nobody asks.
     Unordered,
@@ -46,6 +51,9 @@ pub(super) struct Striped {
     /// Insertions in an epoch.
     epoch: u64,
     inserted: AtomicU64,
+    /// How many were marked as shared in this epoch, and how many may be before an insertion ends it.
+    shared: Line<AtomicU64>,
+    most_shared: u64,
     /// How many calls of [`Uses::age`] end an epoch.
     ages: u64,
     aged: AtomicU64,
@@ -102,7 +110,7 @@ fn number(last: &AtomicU64, stamp: &AtomicU64) {
 
 /// Draws a number that nobody has had.
 fn next(last: &AtomicU64, by: u64) -> u64 {
-    last.fetch_add(by, Ordering::Relaxed).saturating_add(by)
+    last.fetch_add(by, Ordering::Relaxed).wrapping_add(by)
 }
 
 impl Striped {
@@ -113,6 +121,8 @@ impl Striped {
             window: (capacity / 16).clamp(1, 1024) * STEP,
             epoch: (capacity / 64).max(8),
             inserted: AtomicU64::new(0),
+            shared: Line::default(),
+            most_shared: if capacity <= 256 { 0 } else { capacity / 4 },
             ages: (capacity / 1024).max(1),
             aged: AtomicU64::new(0),
         }
@@ -128,6 +138,7 @@ impl Striped {
         if owner != me && last / EPOCH >= now / EPOCH {
             if owner != SHARED {
                 stamp.store(last | (EPOCH - 1), Ordering::Relaxed);
+                self.shared.0.fetch_add(1, Ordering::Relaxed);
             }
             return;
         }
@@ -141,7 +152,10 @@ impl Striped {
     }
 
     fn newest(&self) -> u64 {
-        if self.inserted.fetch_add(1, Ordering::Relaxed) % self.epoch == self.epoch - 1 {
+        // What is shared counts as used at the end of the epoch, which is later than now. Were that so of too many, the
+        // newcomer would be the one to go.
+        let is_last = self.inserted.fetch_add(1, Ordering::Relaxed) % self.epoch == self.epoch - 1;
+        if is_last || self.shared.0.load(Ordering::Relaxed) > self.most_shared {
             self.end_epoch();
         }
         // Past the window, and so past every count.
@@ -150,6 +164,7 @@ impl Striped {
     }
 
     fn end_epoch(&self) {
+        self.shared.0.store(0, Ordering::Relaxed);
         let now = self.now.0.load(Ordering::Relaxed);
         // Past the window: a count may be in the next epoch already.
         let next = (now.saturating_add(self.window) / EPOCH)
