@@ -242,7 +242,9 @@ fn two_threads_use(store: &RecencyStore<u64, u64>, keys: u64) {
                 if !first {
                     one_is_done.wait();
                 }
-                (0..keys).for_each(|key| drop(look(store, key, Look::Use)));
+                for key in 0..keys {
+                    look(store, key, Look::Use);
+                }
                 if first {
                     one_is_done.wait();
                 }
