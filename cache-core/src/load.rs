@@ -7,9 +7,10 @@
 //! is in [`Load`], which knows only keys and values. It is also the only coroutine between a caller and that future, so
 //! that what a load is made of is not kept twice on the way down.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::cache::Cache;
 use crate::flight::{Ending, Entered, Flight, SharedError};
@@ -57,21 +58,39 @@ where
             }
         }
     }
-    let _edge = load.start();
-    let mut future = pin!({
-        let _running = load.running();
-        make(given)
-    });
-    let outcome = poll_fn(|cx| {
-        let _running = load.running();
-        future.as_mut().poll(cx)
-    })
-    .await;
+    let outcome = {
+        let _edge = load.start();
+        let future = pin!({
+            let _running = load.running();
+            make(given)
+        });
+        Run { load: &load, future }.await
+    };
     match outcome.success() {
         Some(value) => load.succeed(value, keep_if),
-        None => load.fail(|| outcome.failure().map_or(Ending::FailedAlone, Ending::Failed)),
+        None if load.is_shared() => {
+            let error = outcome.failure();
+            load.fail(error.map_or(Ending::FailedAlone, Ending::Failed));
+        }
+        None => load.fail(Ending::FailedAlone),
     }
     outcome
+}
+
+/// Polls a load, known as running for as long as each poll takes. (With `poll_fn` there would be four functions to compile
+/// for each load.)
+struct Run<'l, 'c, K: Key, V: Value, F> {
+    load: &'l Load<'c, K, V>,
+    future: Pin<&'l mut F>,
+}
+
+impl<K: Key, V: Value, F: Future> Future for Run<'_, '_, K, V, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _running = self.load.running();
+        self.future.as_mut().poll(cx)
+    }
 }
 
 impl<K: Key, V: Value> Cache<K, V> {
@@ -153,7 +172,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load.
     async fn join(&mut self) -> Option<Shareable<V>> {
         loop {
-            if let Stage::Leading(_) = self.stage {
+            if self.is_shared() {
                 return None;
             }
             let (shared, hash, key) = (self.shared, self.hash, &self.key);
@@ -218,8 +237,13 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         }
     }
 
+    /// Whether others can join it, so that they have to hear of its end.
+    fn is_shared(&self) -> bool {
+        matches!(self.stage, Stage::Leading(_))
+    }
+
     fn succeed(&mut self, value: &V, keep_if: impl FnOnce(&V) -> bool) {
-        if let Stage::Leading(_) = self.stage {
+        if self.is_shared() {
             // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
             let keep = keep_if(value);
             let ttl = self.shared.ttl;
@@ -250,29 +274,24 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         shared.settle_soon();
     }
 
-    fn fail(&mut self, ending: impl FnOnce() -> Ending<Arc<Entry<K, V>>>) {
-        let ending = match &self.stage {
-            // Clones the error, which is foreign code: if that panics, the load still has to land.
-            Stage::Leading(_) => Some(ending()),
-            Stage::Alone => None,
-            Stage::Missed | Stage::Waiting | Stage::Ended => return,
-        };
-        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        self.count(Count::LoadFailures);
-        if let (Stage::Leading(flight), Some(ending)) = (stage, ending) {
-            self.shared.flights.land(self.hash, &self.key, &flight, ending, || ());
+    fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Leading(flight) => {
+                self.count(Count::LoadFailures);
+                self.shared.flights.land(self.hash, &self.key, &flight, ending, || ());
+            }
+            Stage::Alone => self.count(Count::LoadFailures),
+            Stage::Missed | Stage::Waiting | Stage::Ended => {}
         }
     }
 }
 
 impl<K: Key, V: Value> Drop for Load<'_, K, V> {
     fn drop(&mut self) {
-        self.fail(|| {
-            if std::thread::panicking() {
-                Ending::Panicked
-            } else {
-                Ending::Abandoned
-            }
+        self.fail(if std::thread::panicking() {
+            Ending::Panicked
+        } else {
+            Ending::Abandoned
         });
     }
 }

@@ -51,17 +51,7 @@ pub fn cache<H: Handle>() -> &'static CacheOf<H> {
 }
 
 /// The function itself, and its `refresh`.
-pub fn call<H, G, R, F>(is_refresh: bool, given: G, load: impl FnOnce(G) -> F) -> impl Future<Output = R>
-where
-    H: Handle<Elements: ShowsAll<G>>,
-    R: Outcome<H::Kind, Value = Kept<H>>,
-    F: Future<Output = R>,
-{
-    call_if::<H, G, R, F>(is_refresh, given, super::always, load)
-}
-
-/// The same with a `cache_if`.
-pub fn call_if<H, G, R, F>(
+pub fn call<H, G, R, F>(
     is_refresh: bool,
     given: G,
     keep_if: impl FnOnce(&Kept<H>) -> bool,

@@ -140,11 +140,12 @@ impl<'p> Code<'p> {
         let given = self.given();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let load = quote!(move |#given| Self::uncached(#(#names),*));
-        let call = match &self.plan.keep_if {
-            None => quote!(call::<Self, _, _, _>(#is_refresh, #given, #load)),
-            Some(keep_if) => quote!(call_if::<Self, _, _, _>(#is_refresh, #given, #keep_if, #load)),
-        };
-        quote!(#sig { #private::handle::#call })
+        let keep_if = self.keep_if();
+        quote! {
+            #sig {
+                #private::handle::call::<Self, _, _, _>(#is_refresh, #given, #keep_if, #load)
+            }
+        }
     }
 
     /// The arguments in the key, as a tuple.
