@@ -49,7 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(&tables.find(|(section, _)| section.title == title)?.1)
     };
     let mut out = io::stdout().lock();
-    let targets = targets(find);
+    let mut targets = targets(find);
+    if all && let Some(target) = targets.iter().find(|target| target.measured.is_none()) {
+        return Err(format!("nothing was measured for the target “{}”", target.what).into());
+    }
+    targets.retain(|target| target.measured.is_some());
     if !targets.is_empty() {
         writeln!(out, "\n## Targets\n\n{ABOUT_TARGETS}\n")?;
         writeln!(out, "| | target | measured | |\n|---|---:|---:|---|")?;
