@@ -24,7 +24,7 @@ use crate::store::{Cleared, EitherStore, Entry, Life, Look, Store};
 const RECLAIM_BATCH: usize = 64;
 
 /// How many hits of one thread the store is told of.
-const HITS_TO_AGE: u64 = 1 << 16;
+const HITS_TO_AGE: u64 = 1 << 18;
 
 pub(crate) struct Shared<K, V> {
     pub(crate) name: Cow<'static, str>,

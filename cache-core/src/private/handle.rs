@@ -8,7 +8,7 @@ use std::future::Future;
 
 use super::elements::{Elements, ShowsAll};
 use super::parts::Lookup;
-use super::slot::{Settings, Slot, owner};
+use super::slot::{Own, Settings};
 use crate::cache::Cache;
 use crate::key::Value;
 use crate::load::{Load, obtain};
@@ -28,7 +28,7 @@ pub trait Handle: Sized {
     type Returns: Outcome<Self::Kind>;
 
     /// Where its cache is.
-    fn slot() -> &'static Slot;
+    fn own() -> &'static OwnOf<Self>;
 
     /// Makes the cache, when it is asked for first.
     fn make(settings: &Settings) -> CacheOf<Self> {
@@ -45,9 +45,13 @@ pub type Kept<H> = <<H as Handle>::Returns as Outcome<<H as Handle>::Kind>>::Val
 /// A cache of its results.
 pub type CacheOf<H> = Cache<Key<H>, Kept<H>>;
 
+/// Where the cache of its results is.
+pub type OwnOf<H> = Own<Key<H>, Kept<H>>;
+
 /// The handle's `cache`.
+#[inline]
 pub fn cache<H: Handle>() -> &'static CacheOf<H> {
-    H::slot().cache(owner::<()>(), H::make)
+    H::own().cache(H::make)
 }
 
 /// The function itself, and its `refresh`.

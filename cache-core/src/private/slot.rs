@@ -1,7 +1,8 @@
-//! Where the cache of an annotated function lives: a static that does not name its types.
+//! Where the cache of an annotated function lives: a static.
 //!
-//! It cannot, because neither the type of a `key = expr` nor `Self` can be named in a static. The type is checked on
-//! the way out instead, which costs a hit a comparison.
+//! For a free function that can be one of the right type ([`Own`]). Elsewhere neither the type of a `key = expr` nor `Self`
+//! can be named in a static, so it does not name its types ([`Slot`]). The type is checked on the way out instead, which
+//! costs a hit a comparison.
 //!
 //! The reader's path takes no lock: the first cache is in a once-cell, and further ones (a method in a generic `impl` has
 //! one for each type it is used with) hang behind it in a list of once-cells that only grows.
@@ -14,10 +15,36 @@ use crate::cache::Cache;
 use crate::key::{Key, Value};
 use crate::store::Policy;
 
-/// Holds the cache of one function, and knows how to set it up as far as a constant can say it.
+/// Holds the cache of a function, and knows how to set it up as far as a constant can say it.
 #[derive(Debug)]
-pub struct Slot {
+pub struct Own<K, V> {
     settings: Settings,
+    cache: OnceLock<Cache<K, V>>,
+}
+
+impl<K, V> Own<K, V> {
+    /// No cache yet.
+    pub const fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            cache: OnceLock::new(),
+        }
+    }
+}
+
+impl<K: Key, V: Value> Own<K, V> {
+    /// The cache, made at the first call.
+    ///
+    /// `make` is a pointer and not a closure, so that this is compiled once for a pair of types and not for each function.
+    #[inline]
+    pub fn cache(&'static self, make: fn(&Settings) -> Cache<K, V>) -> &'static Cache<K, V> {
+        self.cache.get_or_init(|| make(&self.settings))
+    }
+}
+
+/// Holds the cache of a function, or of a method for each type.
+#[derive(Debug, Default)]
+pub struct Slot {
     here: OnceLock<Occupied>,
 }
 
@@ -32,6 +59,45 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Of a cache of this name that keeps everything.
+    pub const fn unbounded(name: &'static str) -> Self {
+        Self {
+            name,
+            max_size: None,
+            ttl: None,
+            tti: None,
+            policy: Policy::Lru,
+        }
+    }
+
+    /// Of a cache of this name and size.
+    pub const fn sized(name: &'static str, max_size: usize) -> Self {
+        let mut settings = Self::unbounded(name);
+        settings.max_size = Some(max_size);
+        settings
+    }
+
+    /// Sets the age at which an entry is gone.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets the idle time after which an entry is gone.
+    #[must_use]
+    pub const fn tti(mut self, tti: Duration) -> Self {
+        self.tti = Some(tti);
+        self
+    }
+
+    /// Sets who goes first.
+    #[must_use]
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Sets a cache up.
     pub fn build<K: Key, V: Value>(&self) -> Cache<K, V> {
         let mut builder = Cache::builder().name(self.name).policy(self.policy);
@@ -62,67 +128,21 @@ pub fn owner<T: ?Sized>() -> TypeId {
 }
 
 impl Slot {
-    /// An empty slot, for a cache that is set up otherwise.
+    /// An empty slot.
     pub const fn new() -> Self {
-        Self::unbounded("")
-    }
-
-    /// An empty slot for a cache of this name that keeps everything.
-    pub const fn unbounded(name: &'static str) -> Self {
-        Self {
-            settings: Settings {
-                name,
-                max_size: None,
-                ttl: None,
-                tti: None,
-                policy: Policy::Lru,
-            },
-            here: OnceLock::new(),
-        }
-    }
-
-    /// An empty slot for a cache of this name and size.
-    pub const fn sized(name: &'static str, max_size: usize) -> Self {
-        let mut slot = Self::unbounded(name);
-        slot.settings.max_size = Some(max_size);
-        slot
-    }
-
-    /// Sets the age at which an entry is gone.
-    #[must_use]
-    pub const fn ttl(mut self, ttl: Duration) -> Self {
-        self.settings.ttl = Some(ttl);
-        self
-    }
-
-    /// Sets the idle time after which an entry is gone.
-    #[must_use]
-    pub const fn tti(mut self, tti: Duration) -> Self {
-        self.settings.tti = Some(tti);
-        self
-    }
-
-    /// Sets who goes first.
-    #[must_use]
-    pub const fn policy(mut self, policy: Policy) -> Self {
-        self.settings.policy = policy;
-        self
+        Self { here: OnceLock::new() }
     }
 
     /// The cache, made at the first call.
     ///
     /// `make` is a pointer and not a closure, so that this is compiled once for a pair of types and not for each function.
-    pub fn cache<K: Key, V: Value>(
-        &'static self,
-        owner: TypeId,
-        make: fn(&Settings) -> Cache<K, V>,
-    ) -> &'static Cache<K, V> {
+    pub fn cache<K: Key, V: Value>(&'static self, owner: TypeId, make: fn() -> Cache<K, V>) -> &'static Cache<K, V> {
         let mut slot = self;
         loop {
             let occupied = slot.here.get_or_init(|| Occupied {
                 owner,
                 // For the life of the process, as the static it stands for.
-                cache: Box::leak(Box::new(make(&self.settings))),
+                cache: Box::leak(Box::new(make())),
                 next: Box::default(),
             });
             if occupied.owner == owner
@@ -135,21 +155,15 @@ impl Slot {
     }
 }
 
-impl Default for Slot {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of_numbers(_: &Settings) -> Cache<u64, u64> {
+    fn of_numbers() -> Cache<u64, u64> {
         Cache::builder().build()
     }
 
-    fn of_texts(_: &Settings) -> Cache<u64, String> {
+    fn of_texts() -> Cache<u64, String> {
         Cache::builder().build()
     }
 

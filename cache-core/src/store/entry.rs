@@ -9,35 +9,37 @@ use crate::clock::{Clock, NEAR, NEVER, Nanos, nanos};
 use crate::key::{Key, Value};
 use crate::sync::AtomicU64;
 
-/// A value as it is kept.
+/// A value as it is kept. In this order, so that what a hit looks at lies together.
+#[repr(C)]
 pub(crate) struct Entry<K, V> {
+    pub(super) facts: Facts,
     pub(crate) key: K,
     pub(crate) value: V,
-    pub(super) facts: Facts,
 }
 
 /// What does not depend on the types of key and value, and so need not be compiled for each.
+#[repr(C)]
 pub(crate) struct Facts {
     pub(super) hash: u64,
+    /// Unique in the process; tells this entry from its successor under the same key.
+    pub(super) serial: u64,
     pub(super) weight: u32,
-    /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
-    /// here decides whether it is a hit.
-    generation: AtomicU64,
-    /// When it will have expired if nobody uses it again, [`NEVER`] if time does not end it. Moved on by readers, and not
-    /// more often than the idle limit needs.
-    deadline: AtomicU64,
     /// When it is too old, however much it is used.
     expires_at: Nanos,
     /// How long it may lie unused, [`NEVER`] for ever.
     idle_limit: Nanos,
-    /// Its place in the order of use, by the store that keeps it. Written by readers.
-    pub(super) stamp: AtomicU64,
-    /// Unique in the process; tells this entry from its successor under the same key.
-    pub(super) serial: u64,
     /// Where the order of eviction has it. Under the lock of the store.
     pub(super) rank: AtomicU64,
     /// Where the order of expiry has it, [`NEVER`] for nowhere. Under the lock of the store.
     pub(super) listed_at: AtomicU64,
+    /// When it will have expired if nobody uses it again, [`NEVER`] if time does not end it. Moved on by readers, and not
+    /// more often than the idle limit needs.
+    deadline: AtomicU64,
+    /// Its place in the order of use, by the store that keeps it. Written by readers.
+    pub(super) stamp: AtomicU64,
+    /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
+    /// here decides whether it is a hit.
+    generation: AtomicU64,
 }
 
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.

@@ -128,7 +128,7 @@ impl Code<'_> {
         let make = self.builder(settings);
         let slot = quote! {
             static SLOT: #private::Slot = #private::Slot::new();
-            SLOT.cache(#owner, |_| #make)
+            SLOT.cache(#owner, || #make)
         };
         match &self.plan.key {
             Key::Parts(parts) => {

@@ -167,8 +167,8 @@ impl<'p> Code<'p> {
     /// Where the cache is, and how it is made if a constant cannot say it.
     fn slot(&self, settings: &Settings) -> TokenStream {
         let private = &self.private;
-        let slot = self.constant_slot(settings);
-        let make = slot.is_none().then(|| {
+        let settings_of = self.constant_settings(settings);
+        let make = settings_of.is_none().then(|| {
             let make = self.builder(settings);
             quote! {
                 fn make(_: &#private::Settings) -> #private::handle::CacheOf<Self> {
@@ -176,25 +176,26 @@ impl<'p> Code<'p> {
                 }
             }
         });
-        let slot = slot.unwrap_or_else(|| quote!(#private::Slot::new()));
+        let settings = settings_of.unwrap_or_else(|| quote!(#private::Settings::unbounded("")));
+        let name = self.name();
         quote! {
-            fn slot() -> &'static #private::Slot {
-                static SLOT: #private::Slot = #slot;
-                &SLOT
+            fn own() -> &'static #private::handle::OwnOf<Self> {
+                static OWN: #private::handle::OwnOf<#name> = #private::Own::new(#settings);
+                &OWN
             }
             #make
         }
     }
 
-    fn constant_slot(&self, settings: &Settings) -> Option<TokenStream> {
+    fn constant_settings(&self, settings: &Settings) -> Option<TokenStream> {
         let (krate, private) = (&self.krate, &self.private);
         let name = self.cache_name(settings);
-        let slot = match &settings.bound {
+        let constant = match &settings.bound {
             BoundBy::Size(size) => {
                 let size = count(size);
-                quote!(#private::Slot::sized(#name, #size))
+                quote!(#private::Settings::sized(#name, #size))
             }
-            BoundBy::Nothing => quote!(#private::Slot::unbounded(#name)),
+            BoundBy::Nothing => quote!(#private::Settings::unbounded(#name)),
             BoundBy::Weight { .. } => return None,
         };
         let mut setters = TokenStream::new();
@@ -211,6 +212,6 @@ impl<'p> Code<'p> {
         if let Policy::TinyLfu = settings.policy {
             setters.extend(quote!(.policy(#krate::Policy::TinyLfu)));
         }
-        Some(quote!(#slot #setters))
+        Some(quote!(#constant #setters))
     }
 }
