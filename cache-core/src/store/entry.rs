@@ -77,7 +77,7 @@ impl<K, V> Entry<K, V> {
             rank: AtomicU64::new(0),
             listed_at: AtomicU64::new(NEVER),
         };
-        Self { key, value, facts }
+        Self { facts, key, value }
     }
 
     pub(crate) fn hash(&self) -> u64 {
