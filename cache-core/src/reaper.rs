@@ -83,6 +83,9 @@ impl Reaper {
             while self.idle.load(Ordering::SeqCst) {
                 watched = self.wake.wait(watched).unwrap_or_else(PoisonError::into_inner);
             }
+            drop(watched);
+            // Not at once: who woke it goes on, and would wake it for each entry that goes, when many can go together.
+            std::thread::sleep(TICK);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::store::{Cleared, EitherStore, Entry, Life, Look, Store};
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
 
-/// How many hits of one thread the store is told of.
+/// After how many hits of one thread the store is told that time goes by.
 const HITS_TO_AGE: u64 = 1 << 18;
 
 pub(crate) struct Shared<K, V> {

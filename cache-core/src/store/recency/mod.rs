@@ -2,8 +2,8 @@
 //!
 //! # A hit
 //! It pins the index ([papaya]), finds the [chain](chain) of the hash, finds the link that is live and has the key, looks
-//! whether its time has come, notes the use ([`uses`]), and reads the value in place. It writes to nothing that other
-//! hits write to, and takes no lock. The index is hashed by us and keyed by the hash alone, so no foreign code runs
+//! whether its time has come, notes the use ([`uses`]), and reads the value in place. It takes no lock, and in all but
+//! small caches it seldom writes what other hits write. The index is hashed by us and keyed by the hash alone, so no foreign code runs
 //! inside of it; keys are compared along the chain.
 //!
 //! # A change
