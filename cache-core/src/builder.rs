@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::key::{Key, Value};
+use crate::shared::TagsOf;
 use crate::store::{Bound, Policy};
+use crate::tag::Tags;
 
 /// Entries that a cache keeps when nothing was said about it.
 pub(crate) const DEFAULT_MAX_SIZE: usize = 1024;
@@ -39,6 +41,10 @@ pub struct Builder<K, V> {
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) weigher: Option<Weigher<K, V>>,
+    /// As they were written, for the registry.
+    pub(crate) declared_tags: Vec<Cow<'static, str>>,
+    pub(crate) key_tags: Vec<TagsOf<K>>,
+    pub(crate) value_tags: Vec<TagsOf<V>>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -51,6 +57,9 @@ impl<K: Key, V: Value> Builder<K, V> {
             policy: Policy::default(),
             clock: Clock::system(),
             weigher: None,
+            declared_tags: Vec::new(),
+            key_tags: Vec::new(),
+            value_tags: Vec::new(),
         }
     }
 
@@ -152,6 +161,64 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// ```
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The tags of an entry that its key tells: [`invalidate_tag`](crate::invalidate_tag) evicts, in all caches of the
+    /// process, everything that carries one.
+    ///
+    /// Called again, it adds to what was said before. `tags` runs once on each miss, before the load. It MUST NOT call the cache.
+    ///
+    /// # Example: all carts, and those of one user
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let carts = cache_core::Cache::<u64, Vec<String>>::builder()
+    ///     .tags(|user| ["cart".to_owned(), format!("user:{user}")])
+    ///     .build();
+    /// carts.insert(7, vec!["tea".to_owned()]).await;
+    /// assert_eq!(cache_core::invalidate_tag("user:7").await, 1);
+    /// # }
+    /// ```
+    pub fn tags<T>(self, tags: impl Fn(&K) -> T + Send + Sync + 'static) -> Self
+    where
+        T: IntoIterator<Item: AsRef<str>>,
+    {
+        self.key_tags(move |key, all| all.extend(tags(key)))
+    }
+
+    /// The tags of an entry that only its value tells. Calls of one builder add up.
+    ///
+    /// `tag_fn` runs once for each value that is to be stored, after the load. It MUST NOT call the cache.
+    ///
+    /// # Example: all products on a page
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let pages = cache_core::Cache::<&str, Vec<u64>>::builder()
+    ///     .tag_fn(|products| products.iter().map(|id| format!("product:{id}")).collect::<Vec<_>>())
+    ///     .build();
+    /// pages.get_or_load("/tea", || async { vec![3, 5] }).await;
+    /// assert_eq!(cache_core::invalidate_tag("product:5").await, 1);
+    /// # }
+    /// ```
+    pub fn tag_fn<T>(self, tag_fn: impl Fn(&V) -> T + Send + Sync + 'static) -> Self
+    where
+        T: IntoIterator<Item: AsRef<str>>,
+    {
+        self.value_tags(move |value, all| all.extend(tag_fn(value)))
+    }
+
+    pub(crate) fn declared_tags(mut self, tags: &'static [&'static str]) -> Self {
+        self.declared_tags.extend(tags.iter().copied().map(Cow::Borrowed));
+        self
+    }
+
+    pub(crate) fn key_tags(mut self, tags: impl Fn(&K, &mut Tags) + Send + Sync + 'static) -> Self {
+        self.key_tags.push(Box::new(tags));
+        self
+    }
+
+    pub(crate) fn value_tags(mut self, tags: impl Fn(&V, &mut Tags) + Send + Sync + 'static) -> Self {
+        self.value_tags.push(Box::new(tags));
         self
     }
 

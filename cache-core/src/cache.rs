@@ -15,6 +15,7 @@ use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
 use crate::shared::Shared;
 use crate::stats::{Count, Stats};
 use crate::store::Store as _;
+use crate::tag::{self, Labels, Tags};
 
 /// A cache that never serves what an invalidation made stale. A cheap clone of one shared cache.
 ///
@@ -270,7 +271,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn insert(&self, key: K, value: V) {
-        self.put(key, value, self.shared.ttl);
+        self.put(key, value, self.shared.ttl, Tags::default());
     }
 
     /// Stores a value that is gone after `ttl`, whatever the cache's own. Zero removes the key.
@@ -292,7 +293,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         if ttl.is_zero() {
             self.invalidate_local(&key);
         } else {
-            self.put(key, value, Some(ttl));
+            self.put(key, value, Some(ttl), Tags::default());
         }
     }
 
@@ -464,13 +465,28 @@ impl<K: Key, V: Value> Cache<K, V> {
         &self.shared
     }
 
-    fn put(&self, key: K, value: V, ttl: Option<Duration>) {
+    pub(crate) fn insert_labelled(&self, key: K, value: V, labels: Labels<V>) {
+        let mut tags = labels.tags;
+        if let Some(tag_value) = labels.tag_value {
+            tag_value(&value, &mut tags);
+        }
+        self.put(key, value, self.shared.ttl, tags);
+    }
+
+    fn put(&self, key: K, value: V, ttl: Option<Duration>, tags: Tags) {
         let shared = &self.shared;
         shared.reclaim_some();
         let hash = shared.hash(&key);
-        let entry = shared.entry(hash, key, value, ttl);
+        let mut tags = tags;
+        if shared.has_tags() {
+            shared.tag_key(&key, &mut tags);
+            shared.tag_value(&value, &mut tags);
+        }
+        let (tags, entry) = (tags.into_set(), shared.entry(hash, key, value, ttl));
         // The reference that is left when nothing was stored goes after the lock.
-        let replaced = shared.flights.put(hash, &entry.key, || shared.keep(Arc::clone(&entry)));
+        let replaced = shared.flights.put(hash, &entry.key, || {
+            shared.keep_tagged(Arc::clone(&entry), &tags, tag::NOW)
+        });
         drop((replaced, entry));
         shared.settle_soon();
     }

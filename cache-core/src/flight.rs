@@ -18,7 +18,9 @@
 //!    ([`Flights::evict`]). Whoever joined that flight keeps waiting for it; nobody new can find it.
 //! 5. A fence is an eviction at its start and at its end, and between them rule 3 keeps nothing.
 //! 6. What covers all keys holds the locks of all shards at once, taken in index order.
-//! 7. A slot exists only while it has a flight or a fence.
+//! 7. Who joins a flight after a tag was invalidated does not get its value if that turns out to carry the tag ([`Waiter`],
+//!    and [`crate::tag`] for why that is enough). A flight that is known to carry it is not joined any more.
+//! 8. A slot exists only while it has a flight or a fence.
 //!
 //! Why this is enough: let an invalidation of `k` return. A call that starts afterwards reads the store, whose
 //! entry, if any, was stored after the removal (2, 4); that load was still registered when it landed (3), so it
@@ -36,7 +38,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use equivalent::Equivalent;
@@ -45,6 +47,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use slab::Slab;
 
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::tag::Origin;
 
 /// Shards of a table: enough that unrelated misses seldom meet, few enough to be locked all at once.
 const SHARDS: usize = 16;
@@ -82,6 +85,10 @@ pub(crate) enum Ending<T> {
 /// One load, and those who wait for it.
 pub(crate) struct Flight<T> {
     id: FlightId,
+    /// When it began and with which tags, in a cache whose entries carry tags.
+    origin: Option<Origin>,
+    /// Set at the end if one of its tags was invalidated since it began: not for those who came after that.
+    is_outdated: AtomicBool,
     state: Mutex<Progress<T>>,
 }
 
@@ -91,9 +98,11 @@ struct Progress<T> {
 }
 
 impl<T> Flight<T> {
-    fn new() -> Arc<Self> {
+    fn new(origin: Option<Origin>) -> Arc<Self> {
         Arc::new(Self {
             id: FlightId::next(),
+            origin,
+            is_outdated: AtomicBool::new(false),
             state: Mutex::new(Progress {
                 ending: None,
                 waiting: Slab::new(),
@@ -103,6 +112,15 @@ impl<T> Flight<T> {
 
     pub(crate) fn id(&self) -> FlightId {
         self.id
+    }
+
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Whether it may be joined: none of the tags it is known to have was invalidated since it began.
+    fn is_current(&self) -> bool {
+        self.origin().is_none_or(|origin| !origin.is_outdated())
     }
 
     /// Publishes how the load ended, once, and wakes everybody who waits.
@@ -143,9 +161,20 @@ impl<T> Drop for Landed<'_, T> {
 pub(crate) struct Waiter<T> {
     flight: Arc<Flight<T>>,
     place: Option<usize>,
+    /// Whether a tag was invalidated between the beginning of the flight and the coming of this waiter.
+    came_later: bool,
 }
 
 impl<T> Waiter<T> {
+    /// Under the lock of the table.
+    fn new(flight: &Arc<Flight<T>>) -> Self {
+        Self {
+            place: None,
+            came_later: flight.origin().is_some_and(|origin| origin.now() != origin.began()),
+            flight: Arc::clone(flight),
+        }
+    }
+
     pub(crate) fn id(&self) -> FlightId {
         self.flight.id
     }
@@ -162,7 +191,12 @@ impl<T: Clone> Future for Waiter<T> {
             let mut state = lock(&this.flight.state);
             if let Some(ending) = &state.ending {
                 this.place = None;
-                return Poll::Ready(ending.clone());
+                return Poll::Ready(match ending {
+                    Ending::Loaded(_) if this.came_later && this.flight.is_outdated.load(Ordering::Relaxed) => {
+                        Ending::Abandoned
+                    }
+                    ending => ending.clone(),
+                });
             }
             match this.place {
                 Some(place) => Some(std::mem::replace(&mut state.waiting[place], waker)),
@@ -336,41 +370,47 @@ impl<K: Eq + Clone, T> Flights<K, T> {
     ///
     /// `recheck` reads the store. It runs under the lock, because between the caller's first look and this one a
     /// load may have landed; without it that caller would load again.
-    pub(crate) fn enter(&self, hash: u64, key: &K, recheck: impl FnOnce() -> Option<T>) -> Entered<T> {
+    ///
+    /// `origin` is asked before the load is registered, in a cache whose entries carry tags.
+    pub(crate) fn enter(
+        &self,
+        hash: u64,
+        key: &K,
+        recheck: impl FnOnce() -> Option<T>,
+        origin: impl FnOnce() -> Option<Origin>,
+    ) -> Entered<T> {
         let mut shard = self.shard(hash);
         if let Some(present) = recheck() {
             return Entered::Present(present);
         }
         let slot = shard.slot(hash, key);
-        if let Some(flight) = &slot.flight {
-            return Entered::Joined(Waiter {
-                flight: Arc::clone(flight),
-                place: None,
-            });
+        if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.is_current()) {
+            return Entered::Joined(Waiter::new(flight));
         }
-        let flight = Flight::new();
+        let flight = Flight::new(origin());
         slot.flight = Some(Arc::clone(&flight));
         Entered::Leading(flight)
     }
 
     /// A reload: registers a new load in the place of whichever is under way, which will not be kept.
-    pub(crate) fn supersede(&self, hash: u64, key: &K) -> Arc<Flight<T>> {
-        let flight = Flight::new();
+    pub(crate) fn supersede(&self, hash: u64, key: &K, origin: Option<Origin>) -> Arc<Flight<T>> {
+        let flight = Flight::new(origin);
         let mut shard = self.shard(hash);
         shard.slot(hash, key).flight = Some(Arc::clone(&flight));
         flight
     }
 
-    /// The end of a load. Stores it by `keep` if it may still be kept, then tells everybody who waits.
+    /// The end of a load. If it is a success, `finish` hears whether it may still be kept, stores it then, and says whether
+    /// one of its tags was invalidated meanwhile. Then everybody who waits is told.
     pub(crate) fn land<R>(
         &self,
         hash: u64,
         key: &K,
         flight: &Arc<Flight<T>>,
         ending: Ending<T>,
-        keep: impl FnOnce() -> R,
+        finish: impl FnOnce(bool) -> (R, bool),
     ) -> Option<R> {
-        // Before the lock, so that it publishes after it, and even if `keep` panics.
+        // Before the lock, so that it publishes after it, and even if `finish` panics.
         let landed = Landed {
             flight,
             ending: Some(ending),
@@ -378,22 +418,28 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         let kept = {
             let mut shard = self.shard(hash);
             let fenced = shard.fences > 0;
-            match shard.find(hash, key) {
+            let may_be_kept = match shard.find(hash, key) {
                 Some(slot) if slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)) => {
                     let fenced = fenced || slot.fences > 0;
                     slot.flight = None;
                     shard.tidy(hash, key);
-                    // Not `bool::then`, which would drop an unused `keep` here, under the lock.
-                    if !fenced && landed.is_success() {
-                        Some(keep())
-                    } else {
-                        None
-                    }
+                    !fenced
                 }
-                _ => None,
+                _ => false,
+            };
+            // Not `bool::then`, which would drop an unused `finish` here, under the lock.
+            if landed.is_success() {
+                let (kept, is_outdated) = finish(may_be_kept);
+                flight.is_outdated.store(is_outdated, Ordering::Relaxed);
+                Some(kept)
+            } else {
+                None
             }
         };
         drop(landed);
+        if let Some(origin) = flight.origin() {
+            origin.end();
+        }
         kept
     }
 

@@ -48,6 +48,7 @@
 //! # Features
 //! - `macros` (default): the attributes.
 
+mod agent;
 mod builder;
 mod cache;
 mod clock;
@@ -60,16 +61,19 @@ mod mutation;
 mod outcome;
 mod reaper;
 mod reentry;
+pub mod session;
 mod shared;
 mod stats;
 mod store;
 mod stripe;
 mod sync;
+mod tag;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]
 pub mod __private;
 
+pub use self::agent::Resource;
 pub use self::builder::Builder;
 pub use self::cache::Cache;
 pub use self::clock::Clock;
@@ -77,6 +81,7 @@ pub use self::key::{Key, Value};
 pub use self::mutation::MutationGuard;
 pub use self::stats::Stats;
 pub use self::store::Policy;
+pub use self::tag::{begin_tag_mutation, invalidate_tag};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{cached_in, cached_lru, cached_ttl, invalidates};

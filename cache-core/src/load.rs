@@ -20,6 +20,7 @@ use crate::reentry::{self, Edge, Running};
 use crate::shared::Shared;
 use crate::stats::Count;
 use crate::store::{Entry, Store};
+use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
@@ -101,7 +102,11 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| shared.find(hash, &key).ok_or_else(|| Load::first(shared, hash, key));
+        let look = |(): &()| {
+            shared
+                .find(hash, &key)
+                .ok_or_else(|| Load::first(shared, hash, key, None))
+        };
         obtain((), look, |_: &V| true, |()| load()).await
     }
 
@@ -112,7 +117,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key));
+        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
@@ -126,6 +131,10 @@ pub(crate) struct Load<'c, K: Key, V: Value> {
     hash: u64,
     key: K,
     stage: Stage<K, V>,
+    /// The tags that are known before the value is; none in a cache without tags.
+    tags: Option<Vec<Tag>>,
+    /// Makes those of the value that the cache itself does not know of.
+    tag_value: Option<TagValue<V>>,
     /// Set once a load of somebody else is known to be of no use to this caller.
     alone: bool,
     /// Loads of others that panicked.
@@ -141,27 +150,58 @@ enum Stage<K, V> {
     Leading(Arc<Flight<Arc<Entry<K, V>>>>),
     /// Runs a load that nobody can join and that is not kept.
     Alone,
+    /// Runs a load that the cache has nothing to do with.
+    Outside,
     /// Has come to an end.
     Ended,
 }
 
 impl<'c, K: Key, V: Value> Load<'c, K, V> {
     /// For one who has looked and found nothing.
-    pub(crate) fn first(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K) -> Self {
+    pub(crate) fn first(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+        let has_tags = shared.has_tags() || labels.is_some();
+        let (tags, tag_value) = labels.map_or_else(Default::default, |labels| (labels.tags, labels.tag_value));
+        let tags = has_tags.then(|| {
+            let mut tags = tags;
+            shared.tag_key(&key, &mut tags);
+            tags.into_set()
+        });
         Self {
             shared,
             hash,
             key,
             stage: Stage::Missed,
+            tags,
+            tag_value,
             alone: false,
             panics: 0,
         }
     }
 
+    /// For one who is not to look: a function that is cached by session, called outside of any.
+    pub(crate) fn outside(shared: &'c Arc<Shared<K, V>>, key: K) -> Self {
+        shared.count_bypassed();
+        Self {
+            shared,
+            hash: 0,
+            key,
+            stage: Stage::Outside,
+            tags: None,
+            tag_value: None,
+            alone: false,
+            panics: 0,
+        }
+    }
+
+    /// What a load that begins now has to remember, if it has tags.
+    fn origin(&self) -> Option<Origin> {
+        Some(self.shared.index.begin(self.tags.clone()?))
+    }
+
     /// Leads at once, in the place of whatever is under way.
-    pub(crate) fn again(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K) -> Self {
-        let mut load = Self::first(shared, hash, key);
-        load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key));
+    pub(crate) fn again(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+        let mut load = Self::first(shared, hash, key, labels);
+        load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));
         load
     }
 
@@ -172,11 +212,12 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load.
     async fn join(&mut self) -> Option<Shareable<V>> {
         loop {
-            if self.is_shared() {
+            if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
             }
             let (shared, hash, key) = (self.shared, self.hash, &self.key);
-            let entered = shared.flights.enter(hash, key, || shared.recheck(hash, key));
+            let look = || shared.recheck(hash, key);
+            let entered = shared.flights.enter(hash, key, look, || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
@@ -222,7 +263,9 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
 
     /// The load is about to run. If it does so inside another one, that waits for it as long as the result lives.
     fn start(&self) -> Option<Edge> {
-        self.count(Count::Loads);
+        if !matches!(self.stage, Stage::Outside) {
+            self.count(Count::Loads);
+        }
         match &self.stage {
             Stage::Leading(flight) => reentry::start(flight.id()),
             _ => None,
@@ -246,15 +289,23 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         if self.is_shared() {
             // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
             let keep = keep_if(value);
+            let tags = self.tags.take().map_or_else(Vec::new, |tags| {
+                let mut tags = Tags::from(tags);
+                self.shared.tag_value(value, &mut tags);
+                if let Some(tag_value) = self.tag_value {
+                    tag_value(value, &mut tags);
+                }
+                tags.into_set()
+            });
             let ttl = self.shared.ttl;
             let entry = self.shared.entry(self.hash, self.key.clone(), value.clone(), ttl);
-            self.land(entry, keep);
+            self.land(entry, keep, &tags);
         } else {
             self.stage = Stage::Ended;
         }
     }
 
-    fn land(&mut self, entry: Arc<Entry<K, V>>, keep: bool) {
+    fn land(&mut self, entry: Arc<Entry<K, V>>, keep: bool, tags: &[Tag]) {
         // Before, so that what has expired takes nobody's room.
         self.shared.reclaim_some();
         let Stage::Leading(flight) = std::mem::replace(&mut self.stage, Stage::Ended) else {
@@ -262,13 +313,17 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         };
         let (shared, hash, key) = (self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
-        let replaced = shared.flights.land(hash, key, &flight, ending, || {
-            if keep {
-                shared.keep(Arc::clone(&entry))
-            } else {
+        let replaced = shared.flights.land(hash, key, &flight, ending, |may_be_kept| {
+            let (began, is_outdated) = flight.origin().map_or((tag::NOW, false), |origin| {
+                (origin.began(), origin.is_outdated_by(tags))
+            });
+            let replaced = match (may_be_kept, keep && !is_outdated) {
+                (true, true) => shared.keep_tagged(Arc::clone(&entry), tags, began),
                 // What a reload found is not to be kept, and what it came to replace is older still.
-                shared.store.remove(hash, key)
-            }
+                (true, false) => shared.store.remove(hash, key),
+                (false, _) => None,
+            };
+            (replaced, is_outdated)
         });
         drop((replaced, entry));
         shared.settle_soon();
@@ -278,10 +333,12 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Leading(flight) => {
                 self.count(Count::LoadFailures);
-                self.shared.flights.land(self.hash, &self.key, &flight, ending, || ());
+                self.shared
+                    .flights
+                    .land(self.hash, &self.key, &flight, ending, |_| ((), false));
             }
             Stage::Alone => self.count(Count::LoadFailures),
-            Stage::Missed | Stage::Waiting | Stage::Ended => {}
+            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => {}
         }
     }
 }

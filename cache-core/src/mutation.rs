@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::key::{Key, Value};
 use crate::shared::Shared;
+use crate::tag::{Index, Tag};
 
 /// Keeps a key, or a whole cache, out of the cache while its data changes.
 ///
@@ -51,6 +52,19 @@ impl MutationGuard {
             cache: Arc::clone(cache),
         })));
         cache.count_cleared(cleared);
+        guard
+    }
+
+    /// A mutation of nothing.
+    pub(crate) fn nothing() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn tag(index: &'static Index, tag: Tag) -> Self {
+        // Answered for before anything is evicted, so that the fence goes whatever happens then.
+        let evicting = index.fence(&tag);
+        let guard = Self(Some(Box::new(OfTag { index, tag })));
+        drop(evicting);
         guard
     }
 
@@ -105,6 +119,17 @@ struct OfKey<K, V> {
 impl<K: Key, V: Value> Mutation for OfKey<K, V> {
     fn end(&self) {
         self.cache.unfence(self.hash, &self.key);
+    }
+}
+
+struct OfTag {
+    index: &'static Index,
+    tag: Tag,
+}
+
+impl Mutation for OfTag {
+    fn end(&self) {
+        self.index.unfence(&self.tag);
     }
 }
 

@@ -4,6 +4,7 @@
 //! invariants in [`crate::flight`]. What leaves the store is dropped after that lock, because a value's drop is foreign
 //! code.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -18,13 +19,17 @@ use crate::flight::Flights;
 use crate::key::{Key, Value};
 use crate::reaper::{self, Reclaim};
 use crate::stats::{Count, Counters, Stats};
-use crate::store::{Cleared, EitherStore, Entry, Life, Look, Store};
+use crate::store::{Cleared, EitherStore, Entry, Kept, Life, Look, Store};
+use crate::tag::{self, Evict, Index, Tag, Tags};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
 
 /// After how many hits of one thread the store is told that time goes by.
 const HITS_TO_AGE: u64 = 1 << 18;
+
+/// What adds the tags that something stands for.
+pub(crate) type TagsOf<T> = Box<dyn Fn(&T, &mut Tags) + Send + Sync>;
 
 pub(crate) struct Shared<K, V> {
     pub(crate) name: Cow<'static, str>,
@@ -36,12 +41,17 @@ pub(crate) struct Shared<K, V> {
     pub(crate) ttl: Option<Duration>,
     tti: Option<Duration>,
     weigher: Option<Weigher<K, V>>,
+    key_tags: Vec<TagsOf<K>>,
+    value_tags: Vec<TagsOf<V>>,
+    pub(crate) index: &'static Index,
     keeps_nothing: bool,
     max_weight: Option<u64>,
     /// What the store had evicted when the statistics were last reset.
     evictions_before: AtomicU64,
     /// Whether the reaper knows of this cache.
     watched: AtomicBool,
+    /// Whether somebody has been told that a function of a session was called outside of any.
+    warned: AtomicBool,
 }
 
 impl<K: Key, V: Value> Shared<K, V> {
@@ -56,10 +66,63 @@ impl<K: Key, V: Value> Shared<K, V> {
             ttl: builder.ttl,
             tti: builder.tti,
             weigher: builder.weigher,
+            key_tags: builder.key_tags,
+            value_tags: builder.value_tags,
+            index: tag::index(),
             keeps_nothing: builder.bound.keeps_nothing(),
             max_weight: builder.bound.max_weight(),
             evictions_before: AtomicU64::new(0),
             watched: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether its entries may carry tags, those apart that a call brings.
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.key_tags.is_empty() || !self.value_tags.is_empty()
+    }
+
+    /// Adds the tags that a key stands for. Foreign code, so not under a lock.
+    pub(crate) fn tag_key(&self, key: &K, tags: &mut Tags) {
+        for of_key in &self.key_tags {
+            of_key(key, tags);
+        }
+    }
+
+    /// Adds the tags that a value stands for, likewise.
+    pub(crate) fn tag_value(&self, value: &V, tags: &mut Tags) {
+        for of_value in &self.value_tags {
+            of_value(value, tags);
+        }
+    }
+
+    /// Keeps an entry with tags, if all of them let a load that began then in, and removes what it came to replace if not.
+    /// Like [`keep`](Self::keep). `true` if it may be outdated.
+    pub(crate) fn keep_tagged(
+        self: &Arc<Self>,
+        entry: Arc<Entry<K, V>>,
+        tags: &[Tag],
+        began: u64,
+    ) -> Option<Arc<Entry<K, V>>> {
+        if !tags.is_empty() {
+            let kept = Arc::clone(&entry) as Arc<dyn Kept>;
+            let this = Arc::downgrade(self);
+            if self.index.enlist(&kept, this, tags, began).is_err() {
+                return self.store.remove(entry.hash(), &entry.key);
+            }
+        }
+        self.keep(entry)
+    }
+
+    /// Notes that a function of a session was called outside of any.
+    pub(crate) fn count_bypassed(&self) {
+        self.counters.one(Count::Bypassed);
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "cache `{}` keeps its entries by session, and was called outside of any: such calls run uncached; wrap \
+                 them in `cache_core::session::scope(id, ..)`",
+                self.name
+            );
         }
     }
 
@@ -229,6 +292,16 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     pub(crate) fn reclaim_all(&self) {
         while self.reclaim_some() {}
+    }
+}
+
+impl<K: Key, V: Value> Evict for Shared<K, V> {
+    fn evict_entry(self: Arc<Self>, entry: Arc<dyn Kept>, _is_mutation: bool) -> bool {
+        let Ok(entry) = (entry as Arc<dyn Any + Send + Sync>).downcast::<Entry<K, V>>() else {
+            return false;
+        };
+        let is_gone = self.flights.guarded(entry.hash(), || self.store.remove_entry(&entry));
+        self.count_invalidated(is_gone.then_some(entry))
     }
 }
 

@@ -22,9 +22,10 @@ pub(crate) enum Count {
     Evictions,
     Expirations,
     Invalidations,
+    Bypassed,
 }
 
-const COUNTS: usize = Count::Invalidations as usize + 1;
+const COUNTS: usize = Count::Bypassed as usize + 1;
 
 type Counts<T> = [T; COUNTS];
 
@@ -96,6 +97,7 @@ impl Counters {
             evictions: of(Count::Evictions),
             expirations: of(Count::Expirations),
             invalidations: of(Count::Invalidations),
+            bypassed: of(Count::Bypassed),
             len,
         }
     }
@@ -140,6 +142,8 @@ pub struct Stats {
     pub expirations: u64,
     /// Entries that an invalidation, a mutation or a clear removed.
     pub invalidations: u64,
+    /// Calls of a function that is cached by session, outside of any: they ran uncached.
+    pub bypassed: u64,
     /// Entries in the cache now.
     pub len: u64,
 }
@@ -167,7 +171,7 @@ impl fmt::Display for Stats {
         write!(
             f,
             "hits {}, misses {} (hit rate {:.1} %), coalesced {}, loads {} (failed {}), entries {}, inserted {}, evicted {}, \
-             expired {}, invalidated {}",
+             expired {}, invalidated {}, bypassed {}",
             self.hits,
             self.misses,
             self.hit_rate() * 100.0,
@@ -179,6 +183,7 @@ impl fmt::Display for Stats {
             self.evictions,
             self.expirations,
             self.invalidations,
+            self.bypassed,
         )
     }
 }

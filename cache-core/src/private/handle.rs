@@ -78,12 +78,15 @@ fn look<'c, E: ShowsAll<G>, V: Value, G>(
 ) -> Result<V, Load<'c, E::Key, V>> {
     let (shared, lookup) = (cache.shared(), E::parts(given));
     let hash = shared.hash(&lookup);
+    if lookup.is_outside() {
+        return Err(Load::outside(shared, lookup.key()));
+    }
     if is_refresh {
-        return Err(Load::again(shared, hash, lookup.key()));
+        return Err(Load::again(shared, hash, lookup.key(), None));
     }
     match shared.find(hash, &lookup) {
         Some(value) => Ok(value),
-        None => Err(Load::first(shared, hash, lookup.key())),
+        None => Err(Load::first(shared, hash, lookup.key(), None)),
     }
 }
 
@@ -108,8 +111,14 @@ pub fn peek<H: Handle<Elements: ShowsAll<G>>, G>(given: &G) -> Option<Kept<H>> {
 
 /// The handle's `insert`.
 pub async fn insert<H: Handle<Elements: ShowsAll<G>>, G>(given: G, value: Kept<H>) {
-    let key = H::Elements::parts(&given).key();
-    cache::<H>().insert(key, value).await;
+    // The borrow that makes the lookup must not last across the await.
+    let key = {
+        let lookup = H::Elements::parts(&given);
+        (!lookup.is_outside()).then(|| lookup.key())
+    };
+    if let Some(key) = key {
+        cache::<H>().insert(key, value).await;
+    }
 }
 
 /// The handle's `stats`.

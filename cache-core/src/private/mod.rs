@@ -5,6 +5,7 @@
 mod arguments;
 mod elements;
 pub mod handle;
+mod labels;
 mod parts;
 mod slot;
 
@@ -13,13 +14,16 @@ use std::future::Future;
 
 pub use self::arguments::*;
 pub use self::elements::*;
+pub use self::labels::*;
 pub use self::parts::*;
 pub use self::slot::{Own, Settings, Slot, owner};
+pub use crate::agent::AgentFunction;
 use crate::cache::Cache;
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
+pub use inventory;
 
 /// What is kept of a return type.
 pub type Kept<R, const KIND: u8> = <R as Outcome<Kind<KIND>>>::Value;
@@ -48,6 +52,36 @@ impl<R> Cacheable<Kind<{ crate::outcome::ALONE }>> for R {}
 pub struct Miss<K> {
     hash: u64,
     key: K,
+    /// By session, outside of any.
+    is_outside: bool,
+}
+
+impl<K: crate::Key> Miss<K> {
+    fn of<L: Lookup<Key = K>>(hash: u64, lookup: &L) -> Self {
+        Self {
+            hash,
+            key: lookup.key(),
+            is_outside: lookup.is_outside(),
+        }
+    }
+
+    /// What goes on with it.
+    fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<'_, K, V> {
+        if self.is_outside {
+            Load::outside(cache.shared(), self.key)
+        } else {
+            Load::first(cache.shared(), self.hash, self.key, labels)
+        }
+    }
+
+    /// The same for one who did not look.
+    fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<'_, K, V> {
+        if self.is_outside {
+            Load::outside(cache.shared(), self.key)
+        } else {
+            Load::again(cache.shared(), self.hash, self.key, labels)
+        }
+    }
 }
 
 /// The first look. A hit takes none of our locks and waits for no load.
@@ -61,10 +95,7 @@ where
     let hash = cache.shared().hash(lookup);
     match cache.shared().find(hash, lookup) {
         Some(value) => Ok(R::hit(value)),
-        None => Err(Miss {
-            hash,
-            key: lookup.key(),
-        }),
+        None => Err(Miss::of(hash, lookup)),
     }
 }
 
@@ -80,10 +111,7 @@ pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<Kind<KIND>>>(
 
 /// What a lookup would have to go on with, for one who does not look.
 pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lookup: &L) -> Miss<K> {
-    Miss {
-        hash: cache.shared().hash(lookup),
-        key: lookup.key(),
-    }
+    Miss::of(cache.shared().hash(lookup), lookup)
 }
 
 /// A miss that has forgotten the type of its key.
@@ -91,6 +119,7 @@ pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lo
 pub struct ErasedMiss {
     hash: u64,
     key: Box<dyn Any + Send + Sync>,
+    is_outside: bool,
 }
 
 /// Forgets the type of the key, and with it the borrow that a type without a name carries.
@@ -98,6 +127,7 @@ pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
     ErasedMiss {
         hash: miss.hash,
         key: Box::new(miss.key),
+        is_outside: miss.is_outside,
     }
 }
 
@@ -110,6 +140,7 @@ pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
         Ok(key) => Miss {
             hash: miss.hash,
             key: *key,
+            is_outside: miss.is_outside,
         },
         Err(_) => unreachable!("the key of another function"),
     }
@@ -129,7 +160,7 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
     F: Future<Output = R>,
 {
-    let look = move |(): &()| Err(Load::first(cache.shared(), miss.hash, miss.key));
+    let look = move |(): &()| Err(miss.load(cache, None));
     obtain((), look, keep_if, move |()| load())
 }
 
@@ -147,7 +178,7 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
     F: Future<Output = R>,
 {
-    let look = move |(): &()| Err(Load::again(cache.shared(), miss.hash, miss.key));
+    let look = move |(): &()| Err(miss.reload(cache, None));
     obtain((), look, keep_if, move |()| load())
 }
 
@@ -159,6 +190,9 @@ pub async fn clear<K: crate::Key, V: Value>(cache: &Cache<K, V>) {
 
 /// Begins the mutation of one key.
 pub fn begin<L: Lookup, V: Value>(lookup: &L, cache: &Cache<L::Key, V>) -> MutationGuard {
+    if lookup.is_outside() {
+        return MutationGuard::nothing();
+    }
     MutationGuard::key(cache.shared(), cache.shared().hash(lookup), lookup.key())
 }
 

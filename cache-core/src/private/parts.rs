@@ -154,6 +154,11 @@ pub trait Lookup: Hash + Equivalent<Self::Key> {
 
     /// Makes the key. Only a miss needs it.
     fn key(&self) -> Self::Key;
+
+    /// Whether it is by session, and outside of any: nothing is found under it, and nothing may be kept.
+    fn is_outside(&self) -> bool {
+        false
+    }
 }
 
 /// The parts of a key: none makes `()`, one its owned form, several a tuple.

@@ -11,6 +11,7 @@ use std::any::{Any, TypeId};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::builder::Builder;
 use crate::cache::Cache;
 use crate::key::{Key, Value};
 use crate::store::Policy;
@@ -98,8 +99,13 @@ impl Settings {
         self
     }
 
-    /// Sets a cache up.
+    /// Makes a cache.
     pub fn build<K: Key, V: Value>(&self) -> Cache<K, V> {
+        self.builder().build()
+    }
+
+    /// Sets a cache up.
+    pub fn builder<K: Key, V: Value>(&self) -> Builder<K, V> {
         let mut builder = Cache::builder().name(self.name).policy(self.policy);
         builder = match self.max_size {
             Some(entries) => builder.max_size(entries),
@@ -111,7 +117,7 @@ impl Settings {
         if let Some(tti) = self.tti {
             builder = builder.tti(tti);
         }
-        builder.build()
+        builder
     }
 }
 

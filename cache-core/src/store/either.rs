@@ -70,6 +70,10 @@ impl<K: Key, V: Value> Store<K, V> for EitherStore<K, V> {
         of_either!(self, remove(hash, key))
     }
 
+    fn remove_entry(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        of_either!(self, remove_entry(entry))
+    }
+
     fn clear(&self) -> Cleared {
         of_either!(self, clear())
     }

@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Look;
 use crate::clock::{Clock, NEAR, NEVER, Nanos, nanos};
 use crate::key::{Key, Value};
 use crate::sync::AtomicU64;
+use crate::tag::{Evict, Listing};
 
 /// A value as it is kept. In this order, so that what a hit looks at lies together.
 #[repr(C)]
@@ -40,6 +42,8 @@ pub(crate) struct Facts {
     /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
     /// here decides whether it is a hit.
     generation: AtomicU64,
+    /// Its places in the index of tags, if it has tags. Of no concern to a store.
+    listing: OnceLock<Box<Listing>>,
 }
 
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.
@@ -76,6 +80,7 @@ impl<K, V> Entry<K, V> {
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             rank: AtomicU64::new(0),
             listed_at: AtomicU64::new(NEVER),
+            listing: OnceLock::new(),
         };
         Self { facts, key, value }
     }
@@ -103,6 +108,16 @@ pub(crate) struct Life {
 }
 
 impl Facts {
+    /// Notes where it is listed, for as long as it lives. `false` if it was listed before.
+    pub(crate) fn list(&self, listing: Box<Listing>) -> bool {
+        self.listing.set(listing).is_ok()
+    }
+
+    /// The cache it is of, if it is listed.
+    pub(crate) fn cache(&self) -> Option<Arc<dyn Evict>> {
+        self.listing.get()?.cache()
+    }
+
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
         self.deadline() != NEVER

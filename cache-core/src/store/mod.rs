@@ -20,8 +20,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 pub(crate) use self::either::EitherStore;
-use self::entry::Kept;
-pub(crate) use self::entry::{Entry, Life};
+pub(crate) use self::entry::{Entry, Kept, Life};
 use self::ranking::Ranking;
 pub(crate) use self::recency::RecencyStore;
 pub(crate) use self::tiny_lfu::TinyLfuStore;
@@ -69,6 +68,9 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
     fn remove<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>
     where
         Q: Equivalent<K> + ?Sized;
+
+    /// Removes this very entry, if it is still there.
+    fn remove_entry(&self, entry: &Arc<Entry<K, V>>) -> bool;
 
     /// Removes everything, in a time that does not depend on how much it is. The caller MUST hand the result to
     /// [`discard`](Self::discard) after its locks.

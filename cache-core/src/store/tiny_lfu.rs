@@ -173,6 +173,16 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
             .and_then(typed)
     }
 
+    fn remove_entry(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        let room = self.room.load();
+        // Nobody else changes this key meanwhile, so what is there is this entry.
+        entry.facts.is_in(room.generation)
+            && room
+                .map
+                .remove(&lookup(entry.hash(), &|stored| is::<K, _>(stored, &entry.key)))
+                .is_some()
+    }
+
     fn clear(&self) -> Cleared {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let fresh = Room::new(generation, self.bound, &self.evictions, &self.morgue);

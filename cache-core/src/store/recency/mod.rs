@@ -343,6 +343,14 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
             .then(|| Arc::clone(entry))
     }
 
+    fn remove_entry(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        if stripe::is_ending() {
+            return self.change_only(|ledger| ledger.leave(&entry.facts));
+        }
+        let guard = self.index.guard();
+        self.change(&guard, |ledger| ledger.leave(&entry.facts))
+    }
+
     fn clear(&self) -> Cleared {
         let mut ledger = lock(&self.ledger);
         let cleared = ledger.clear();
