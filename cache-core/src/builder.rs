@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::key::{Key, Value};
 use crate::shared::TagsOf;
 use crate::store::{Bound, Policy};
-use crate::tag::Tags;
+use crate::tag::{Index, Tags};
 
 /// Entries that a cache keeps when nothing was said about it.
 pub(crate) const DEFAULT_MAX_SIZE: usize = 1024;
@@ -45,6 +45,8 @@ pub struct Builder<K, V> {
     pub(crate) declared_tags: Vec<Cow<'static, str>>,
     pub(crate) key_tags: Vec<TagsOf<K>>,
     pub(crate) value_tags: Vec<TagsOf<V>>,
+    /// The index of the process unless given.
+    pub(crate) index: Option<&'static Index>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -60,6 +62,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             declared_tags: Vec::new(),
             key_tags: Vec::new(),
             value_tags: Vec::new(),
+            index: None,
         }
     }
 

@@ -11,10 +11,13 @@ use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::flight::{Ending, Entered, Flights};
+use crate::mutation::MutationGuard;
 use crate::store::{Bound, Entry, Life, Look, RecencyStore, Store};
 use crate::sync::lock;
+use crate::tag::{Index, Tag};
 
 const KEYS: u64 = 2;
 const RUNS: usize = 20_000;
@@ -132,7 +135,7 @@ impl World {
             if let Some(hit) = self.stored(key) {
                 break hit;
             }
-            match self.flights.enter(key, &key, || self.stored(key)) {
+            match self.flights.enter(key, &key, || self.stored(key), || None) {
                 Entered::Present(value) => break value,
                 Entered::Leading(flight) => {
                     let value = self.read(key);
@@ -143,7 +146,7 @@ impl World {
                     } else {
                         (Ending::Loaded(value), true)
                     };
-                    let keep = || self.store.insert(key, value);
+                    let keep = |may_be_kept| self.keep(may_be_kept, key, value);
                     self.flights.land(key, &key, &flight, ending, keep);
                     if done {
                         break value;
@@ -162,10 +165,17 @@ impl World {
         );
     }
 
+    fn keep(&self, may_be_kept: bool, key: u64, value: u64) -> ((), bool) {
+        if may_be_kept {
+            self.store.insert(key, value);
+        }
+        ((), false)
+    }
+
     fn reload(&self, key: u64) {
-        let flight = self.flights.supersede(key, &key);
+        let flight = self.flights.supersede(key, &key, None);
         let value = self.read(key);
-        let keep = || self.store.insert(key, value);
+        let keep = |may_be_kept| self.keep(may_be_kept, key, value);
         self.flights.land(key, &key, &flight, Ending::Loaded(value), keep);
     }
 
@@ -375,4 +385,151 @@ fn a_replaced_entry_is_there_at_every_moment() {
             },
         ],
     );
+}
+
+/// Caches that share tags, whole: `Cache` with its flights, its store, and an index of tags.
+struct Tagged {
+    /// The version of the data behind all of them, and what nobody may see less than any more.
+    database: AtomicU64,
+    floor: AtomicU64,
+    index: &'static Index,
+    /// One whose keys tell the tag, and one whose values do.
+    caches: [Cache<u64, u64>; 2],
+}
+
+impl Tagged {
+    fn new() -> Arc<Self> {
+        let index = &*Box::leak(Box::new(Index::new()));
+        let builder = || {
+            let mut builder = Cache::<u64, u64>::builder().clock(Clock::manual());
+            builder.index = Some(index);
+            builder
+        };
+        Arc::new(Self {
+            database: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+            index,
+            caches: [
+                builder().tags(|_| ["first", "t"]).build(),
+                builder().tag_fn(|_| ["t", "v"]).build(),
+            ],
+        })
+    }
+
+    fn call(&self, cache: usize) {
+        let floor = self.floor.load(Ordering::SeqCst);
+        let load = || async {
+            let seen = self.database.load(Ordering::SeqCst);
+            shuttle::future::yield_now().await;
+            seen
+        };
+        let seen = shuttle::future::block_on(self.caches[cache].get_or_load(0, load));
+        assert!(
+            seen >= floor,
+            "a call that began after an invalidation got version {seen} < {floor}"
+        );
+    }
+
+    fn reload(&self, cache: usize) {
+        let load = || async { self.database.load(Ordering::SeqCst) };
+        shuttle::future::block_on(self.caches[cache].refresh(0, load));
+    }
+
+    fn write(&self) -> u64 {
+        self.database.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn write_and_invalidate(&self) {
+        let version = self.write();
+        shuttle::future::block_on(self.index.invalidate(&Tag::user("t")));
+        self.floor.fetch_max(version, Ordering::SeqCst);
+    }
+
+    fn mutate(&self) {
+        let guard = MutationGuard::tag(self.index, Tag::user("t"));
+        for cache in &self.caches {
+            assert_eq!(cache.peek(&0), None, "kept during a mutation");
+        }
+        let version = self.write();
+        for cache in &self.caches {
+            assert_eq!(cache.peek(&0), None, "kept during a mutation");
+        }
+        drop(guard);
+        self.floor.fetch_max(version, Ordering::SeqCst);
+    }
+
+    /// Nothing stale is kept, and the index knows of what is kept and of nothing else.
+    fn check_rest(&self) {
+        let floor = self.floor.load(Ordering::SeqCst);
+        let mut kept = 0;
+        for cache in &self.caches {
+            if let Some(version) = cache.peek(&0) {
+                assert!(version >= floor, "version {version} < {floor} is kept");
+                kept += 1;
+            }
+            cache.shared().store.settle();
+            assert_eq!(cache.shared().flights.occupancy(), 0);
+        }
+        let (records, notes) = self.index.occupancy();
+        assert!(records <= 1 + kept && notes == 0, "{records} records, {notes} notes");
+    }
+}
+
+fn check_tags(actions: &'static [fn(&Tagged)]) {
+    let run = || {
+        let world = Tagged::new();
+        let threads: Vec<_> = actions
+            .iter()
+            .map(|action| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || action(&world))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        world.check_rest();
+        (0..2).for_each(|cache| world.call(cache));
+        world.check_rest();
+    };
+    shuttle::check_random(run, RUNS / 2);
+    shuttle::check_pct(run, RUNS / 4, 3);
+}
+
+#[test]
+fn an_invalidated_tag_takes_loads_along() {
+    check_tags(&[
+        |world| world.call(0),
+        |world| {
+            world.call(1);
+            world.call(0);
+        },
+        |world| {
+            world.write_and_invalidate();
+            world.call(1);
+        },
+        |world| {
+            world.write_and_invalidate();
+            world.call(0);
+        },
+    ]);
+}
+
+#[test]
+fn a_mutated_tag_keeps_loads_out() {
+    check_tags(&[
+        |world| world.call(0),
+        |world| {
+            world.call(1);
+            world.call(0);
+        },
+        |world| {
+            world.mutate();
+            world.call(1);
+        },
+        |world| {
+            world.reload(0);
+            world.reload(1);
+        },
+    ]);
 }

@@ -68,7 +68,7 @@ impl<K: Key, V: Value> Shared<K, V> {
             weigher: builder.weigher,
             key_tags: builder.key_tags,
             value_tags: builder.value_tags,
-            index: tag::index(),
+            index: builder.index.unwrap_or_else(tag::index),
             keeps_nothing: builder.bound.keeps_nothing(),
             max_weight: builder.bound.max_weight(),
             evictions_before: AtomicU64::new(0),

@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
@@ -44,7 +44,8 @@ use crate::session::SessionId;
 use crate::store::Kept;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
 
-const SHARDS: usize = 64;
+/// The model checker gets an index in each of its many runs.
+const SHARDS: usize = if cfg!(cache_core_model) { 2 } else { 64 };
 
 /// How many members of a tag are looked at before others get their turn.
 const STEP: usize = 256;
@@ -461,10 +462,11 @@ impl Index {
         tags: &[Tag],
         began: u64,
     ) -> Result<(), Refused> {
-        let mut listing = Listing {
+        // First, because who finds the entry under a tag asks it for its cache.
+        let listing = entry.facts().listing.get_or_init(|| Box::new(Listing::new(cache)));
+        let mut places = Places {
             index: self,
-            cache,
-            places: Vec::with_capacity(tags.len()),
+            all: Vec::with_capacity(tags.len()),
         };
         for tag in tags {
             let hash = self.hash(tag);
@@ -472,13 +474,13 @@ impl Index {
             let record = shard.record(hash, tag);
             if record.fences > 0 || record.invalidated_at > began {
                 drop(shard);
-                // What it was listed under until here goes with the listing.
+                // What it was listed under until here goes with the places.
                 return Err(Refused);
             }
             let slot = record.members.insert(Arc::downgrade(entry));
-            listing.places.push((record.tag.clone(), slot));
+            places.all.push((record.tag.clone(), slot));
         }
-        let is_first = entry.facts().list(Box::new(listing));
+        let is_first = listing.places.set(places).is_ok();
         debug_assert!(is_first, "an entry is stored once");
         Ok(())
     }
@@ -535,7 +537,7 @@ impl Walk<'_> {
         };
         self.next = until;
         for entry in members.iter().filter_map(Weak::upgrade) {
-            if let Some(cache) = entry.facts().cache() {
+            if let Some(cache) = entry.facts().listing.get().and_then(|listing| listing.cache.upgrade()) {
                 self.evicted += usize::from(cache.evict_entry(entry, self.is_mutation));
             }
         }
@@ -602,22 +604,30 @@ impl Drop for Ticket {
     }
 }
 
-/// Where an entry is listed; dropped with the entry, which is listed no more then.
+/// What an entry with tags carries along: the cache it is of, and where it is listed. Dropped with the entry, which is listed
+/// no more then.
 pub(crate) struct Listing {
-    index: &'static Index,
     cache: Weak<dyn Evict>,
-    places: Vec<(Tag, usize)>,
+    places: OnceLock<Places>,
 }
 
 impl Listing {
-    pub(crate) fn cache(&self) -> Option<Arc<dyn Evict>> {
-        self.cache.upgrade()
+    fn new(cache: Weak<dyn Evict>) -> Self {
+        Self {
+            cache,
+            places: OnceLock::new(),
+        }
     }
 }
 
-impl Drop for Listing {
+struct Places {
+    index: &'static Index,
+    all: Vec<(Tag, usize)>,
+}
+
+impl Drop for Places {
     fn drop(&mut self) {
-        for (tag, slot) in self.places.drain(..) {
+        for (tag, slot) in self.all.drain(..) {
             let hash = self.index.hash(&tag);
             let mut shard = self.index.shard(hash);
             if let Some(record) = shard.find(hash, &tag) {

@@ -1,15 +1,15 @@
 //! What a store keeps: a value with its key, and what there is to know about them.
 
 use std::any::Any;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Look;
 use crate::clock::{Clock, NEAR, NEVER, Nanos, nanos};
 use crate::key::{Key, Value};
 use crate::sync::AtomicU64;
-use crate::tag::{Evict, Listing};
+use crate::tag::Listing;
 
 /// A value as it is kept. In this order, so that what a hit looks at lies together.
 #[repr(C)]
@@ -26,6 +26,8 @@ pub(crate) struct Facts {
     /// Unique in the process; tells this entry from its successor under the same key.
     pub(super) serial: u64,
     pub(super) weight: u32,
+    /// Its places in the index of tags, if it has tags. Of no concern to a store.
+    pub(crate) listing: OnceLock<Box<Listing>>,
     /// When it is too old, however much it is used.
     expires_at: Nanos,
     /// How long it may lie unused, [`NEVER`] for ever.
@@ -42,8 +44,6 @@ pub(crate) struct Facts {
     /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
     /// here decides whether it is a hit.
     generation: AtomicU64,
-    /// Its places in the index of tags, if it has tags. Of no concern to a store.
-    listing: OnceLock<Box<Listing>>,
 }
 
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.
@@ -108,16 +108,6 @@ pub(crate) struct Life {
 }
 
 impl Facts {
-    /// Notes where it is listed, for as long as it lives. `false` if it was listed before.
-    pub(crate) fn list(&self, listing: Box<Listing>) -> bool {
-        self.listing.set(listing).is_ok()
-    }
-
-    /// The cache it is of, if it is listed.
-    pub(crate) fn cache(&self) -> Option<Arc<dyn Evict>> {
-        self.listing.get()?.cache()
-    }
-
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
         self.deadline() != NEVER
