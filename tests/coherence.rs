@@ -16,9 +16,10 @@ mod support;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::{Cache, cached_in, cached_lru, cached_ttl, invalidates};
+use cache_core::{Cache, begin_tag_mutation, cached_in, cached_lru, cached_ttl, invalidate_tag, invalidates};
 use support::{Source, soon};
 
 type Shared = Cache<u64, u64>;
@@ -34,6 +35,8 @@ struct NotClone;
 #[derive(Clone)]
 struct Subject {
     cache: Shared,
+    /// What its entries carry, and no other's.
+    tag: Arc<str>,
     source: Arc<Source>,
 }
 
@@ -89,7 +92,7 @@ const LOADS: [(&str, fn(Subject) -> Loading); 8] = [
     }),
 ];
 
-const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 11] = [
+const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 15] = [
     ("invalidate", |it| {
         Box::pin(async move { drop(it.cache.invalidate(&KEY).await) })
     }),
@@ -117,11 +120,28 @@ const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 11] = [
     ("handle's invalidate", |it| {
         Box::pin(async move { drop(in_own::invalidate(&it, KEY).await) })
     }),
+    ("tag", |it| Box::pin(async move { drop(invalidate_tag(&it.tag).await) })),
+    ("another tag", |it| {
+        Box::pin(async move { drop(invalidate_tag(format!("{}:{KEY}", it.tag)).await) })
+    }),
+    ("guard of a tag, finished", |it| {
+        Box::pin(async move { begin_tag_mutation(&it.tag).await.finish().await })
+    }),
+    ("guard of a tag, dropped", |it| {
+        Box::pin(async move { drop(begin_tag_mutation(&it.tag).await) })
+    }),
 ];
 
 fn subject() -> Subject {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let tag: Arc<str> = format!("coherence:{}", NEXT.fetch_add(1, Ordering::Relaxed)).into();
+    let of_key = Arc::clone(&tag);
     Subject {
-        cache: Cache::builder().name("subject").build(),
+        cache: Cache::builder()
+            .name("subject")
+            .tags(move |key| ["all".to_owned(), format!("{of_key}:{key}"), of_key.to_string()])
+            .build(),
+        tag,
         source: Arc::new(Source::new(1)),
     }
 }
