@@ -288,3 +288,29 @@ impl InsertNow for Cache<u64, Arc<u64>> {
         futures::FutureExt::now_or_never(self.insert(id, Arc::new(id)));
     }
 }
+
+/// A `tag_fn` is foreign code too: its panic is that of its caller, and nothing is kept without its tags.
+#[tokio::test]
+async fn tags_that_panic_harm_only_their_own_caller() {
+    use futures::FutureExt as _;
+
+    let cache = Cache::<u64, u64>::builder()
+        .tags(|key| {
+            assert_ne!(*key, 1, "told to panic");
+            ["foreign"]
+        })
+        .tag_fn(|value| {
+            assert_ne!(*value, 2, "told to panic");
+            ["foreign"]
+        })
+        .build();
+    for (key, value) in [(1, 0), (0, 2)] {
+        let load = cache.get_or_load(key, || async { value });
+        assert!(std::panic::AssertUnwindSafe(load).catch_unwind().await.is_err());
+        let insert = cache.insert(key, value);
+        assert!(std::panic::AssertUnwindSafe(insert).catch_unwind().await.is_err());
+        assert_eq!(cache.peek(&key), None);
+    }
+    assert_eq!(cache.get_or_load(0, || async { 3 }).await, 3);
+    assert_eq!(cache_core::invalidate_tag("foreign").await, 1);
+}

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, Clock, Policy, cached_in, invalidates};
+use cache_core::{Cache, Clock, Policy, begin_tag_mutation, cached_in, invalidate_tag, invalidates};
 
 const KEYS: u64 = 24;
 const TASKS: u64 = 12;
@@ -73,6 +73,12 @@ impl World {
         at(&self.committed, key).fetch_max(version, Ordering::SeqCst);
     }
 
+    async fn write_and_invalidate_tag(&self, tag: String, key: u64) {
+        let version = at(&self.rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+        invalidate_tag(tag).await;
+        at(&self.committed, key).fetch_max(version, Ordering::SeqCst);
+    }
+
     async fn write_and_clear(&self) {
         let versions: Vec<_> = self
             .rows
@@ -84,6 +90,10 @@ impl World {
             committed.fetch_max(version, Ordering::SeqCst);
         }
     }
+}
+
+fn tag_of(policy: Policy, key: u64) -> String {
+    format!("stress:{policy:?}:{key}")
 }
 
 /// A small generator, so that a run needs nothing else (Marsaglia, 2003).
@@ -106,6 +116,7 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                 .policy(policy)
                 .ttl(Duration::from_secs(10))
                 .clock(clock.clone())
+                .tags(move |key| [tag_of(policy, *key)])
                 .build(),
             clock,
             rows: zeros(),
@@ -121,7 +132,8 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                         let key = random(&mut state) % KEYS;
                         match random(&mut state) % 256 {
                             0..220 => world.checked(key).await,
-                            220..236 => world.write_and_commit(key).await,
+                            220..230 => world.write_and_commit(key).await,
+                            230..236 => world.write_and_invalidate_tag(tag_of(policy, key), key).await,
                             236..240 => {
                                 let _ = world.cache.try_refresh(key, || world.read(key)).await;
                             }
@@ -178,15 +190,17 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
 struct Page(Arc<Tracked>);
 
 struct Tracked {
+    key: u64,
     version: u64,
     _bytes: Vec<u8>,
     living: Arc<AtomicI64>,
 }
 
 impl Page {
-    fn new(version: u64, living: &Arc<AtomicI64>) -> Self {
+    fn new(key: u64, version: u64, living: &Arc<AtomicI64>) -> Self {
         living.fetch_add(1, Ordering::SeqCst);
         Self(Arc::new(Tracked {
+            key,
             version,
             _bytes: vec![0; 4096],
             living: Arc::clone(living),
@@ -212,9 +226,13 @@ fn nothing_stale_is_read_and_nothing_is_left_over_for_as_long_as_it_takes() {
             .max_size(usize::try_from(CAPACITY).unwrap())
             .policy(policy);
         let by_weight = Cache::builder().max_weight(CAPACITY * 4096, |_, _| 4096).policy(policy);
-        [by_entries, by_weight].map(|builder| (policy, builder.ttl(Duration::from_millis(2)).build()))
+        [by_entries, by_weight].map(|builder| (policy, builder.ttl(Duration::from_millis(2))))
     });
-    for (policy, cache) in caches {
+    for (nth, (policy, builder)) in caches.enumerate() {
+        let cache = builder
+            .tags(move |key| [format!("stress-key:{nth}:{key}")])
+            .tag_fn(move |page: &Page| [format!("stress-page:{nth}:{}", page.0.key)])
+            .build();
         let cache: Cache<u64, Page> = cache;
         let living = Arc::new(AtomicI64::new(0));
         let zeros = || -> Vec<AtomicU64> { (0..PAGES).map(|_| AtomicU64::new(0)).collect() };
@@ -230,7 +248,7 @@ fn nothing_stale_is_read_and_nothing_is_left_over_for_as_long_as_it_takes() {
                     let load = |key| async move {
                         let version = at(rows, key).load(Ordering::SeqCst);
                         tokio::task::yield_now().await;
-                        Page::new(version, living)
+                        Page::new(key, version, living)
                     };
                     let mut rounds = 0_u64;
                     while Instant::now() < until {
@@ -261,12 +279,28 @@ fn nothing_stale_is_read_and_nothing_is_left_over_for_as_long_as_it_takes() {
                                     );
                                 }
                             }
-                            940..960 => {
+                            940..945 => {
+                                let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+                                runtime.block_on(invalidate_tag(format!("stress-key:{nth}:{key}")));
+                                at(committed, key).fetch_max(version, Ordering::SeqCst);
+                            }
+                            945..950 => {
+                                let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+                                runtime.block_on(invalidate_tag(format!("stress-page:{nth}:{key}")));
+                                at(committed, key).fetch_max(version, Ordering::SeqCst);
+                            }
+                            950..960 => {
                                 let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
                                 cache.invalidate_local(&key);
                                 at(committed, key).fetch_max(version, Ordering::SeqCst);
                             }
-                            960..980 => runtime.block_on(async {
+                            960..970 => runtime.block_on(async {
+                                let guard = begin_tag_mutation(format!("stress-page:{nth}:{key}")).await;
+                                let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
+                                guard.finish().await;
+                                at(committed, key).fetch_max(version, Ordering::SeqCst);
+                            }),
+                            970..980 => runtime.block_on(async {
                                 let guard = cache.begin_mutation(&key).await;
                                 let version = at(rows, key).fetch_add(1, Ordering::SeqCst) + 1;
                                 guard.finish().await;

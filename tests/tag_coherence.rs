@@ -265,6 +265,8 @@ fn an_invalidation_blocks_nobody_else() {
         }
     }));
     std::thread::scope(|scope| {
+        // Dropped if something fails here, so that nobody is waited for.
+        let let_go = let_go;
         let invalidating = scope.spawn(|| futures::executor::block_on(invalidate_tag("slow:1")));
         // In the invalidation, or in the reaper if that came first.
         is_dropping.recv().unwrap();
