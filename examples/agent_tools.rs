@@ -50,7 +50,9 @@ async fn search_products(shop: &Shop, words: &str) -> Result<String, sqlx::Error
             .bind(words)
             .fetch_all(shop.db())
             .await?;
-    Ok(listed(found.iter().map(|(sku, cents)| format!("{sku} at {}", euros(*cents)))))
+    Ok(listed(
+        found.iter().map(|(sku, cents)| format!("{sku} at {}", euros(*cents))),
+    ))
 }
 
 #[agent_cached(resource = CATALOGUE, ttl = "10m", skip(shop))]
@@ -70,7 +72,9 @@ async fn view_cart(shop: &Shop) -> Result<String, sqlx::Error> {
         .bind(this_session())
         .fetch_all(shop.db())
         .await?;
-    Ok(listed(items.iter().map(|(sku, quantity)| format!("{quantity} × {sku}"))))
+    Ok(listed(
+        items.iter().map(|(sku, quantity)| format!("{quantity} × {sku}")),
+    ))
 }
 
 #[agent_cached(resource = CART, scope = "session", skip(shop))]
@@ -264,7 +268,9 @@ async fn run(shop: &Shop, journal: &Journal) -> Result<u32, Error> {
                 let result = call_tool(shop, call).await;
                 let tool = call.split(' ').next().unwrap_or_default();
                 let happened = journal.told(tool);
-                let shown = result.as_ref().map_or_else(|error| format!("failed: {error}"), Clone::clone);
+                let shown = result
+                    .as_ref()
+                    .map_or_else(|error| format!("failed: {error}"), Clone::clone);
                 println!("  {call:<24} {happened:<40} {shown}");
 
                 let before = shop.queries.load(Ordering::Relaxed);
@@ -284,7 +290,10 @@ async fn run(shop: &Shop, journal: &Journal) -> Result<u32, Error> {
 
 async fn open() -> Result<Shop, sqlx::Error> {
     // In memory, so that the database is its one connection, which must not be closed.
-    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None);
     let db = pool.connect("sqlite::memory:").await?;
     sqlx::raw_sql(
         "CREATE TABLE products (sku TEXT PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL,

@@ -47,7 +47,7 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
 /// The model checker gets an index in each of its many runs.
 const SHARDS: usize = if cfg!(cache_core_model) { 2 } else { 64 };
 
-/// How many members of a tag are looked at before others get their turn.
+/// How many members of a tag are looked at before others get their turn, and how many notes.
 const STEP: usize = 256;
 
 /// The time of an insertion by hand: it is of now, whenever that is.
@@ -253,8 +253,41 @@ struct Loads {
     now: u64,
     /// When loads began that are under way, and how many of them.
     under_way: VecDeque<(u64, usize)>,
-    /// What was invalidated since the first of them began.
+    /// How many they are.
+    count: usize,
+    /// What was invalidated since the first of them began, each tag once, and when at least.
     notes: VecDeque<(u64, Tag)>,
+}
+
+impl Loads {
+    fn begin(&mut self) -> u64 {
+        self.count += 1;
+        match self.under_way.back_mut() {
+            Some((at, count)) if *at == self.now => *count += 1,
+            _ => self.under_way.push_back((self.now, 1)),
+        }
+        self.now
+    }
+
+    fn end(&mut self, began: u64) {
+        self.count -= 1;
+        let place = self.under_way.partition_point(|(at, _)| *at < began);
+        if let Some((_, count)) = self.under_way.get_mut(place) {
+            *count -= 1;
+        }
+        while self.under_way.front().is_some_and(|(_, count)| *count == 0) {
+            self.under_way.pop_front();
+        }
+        // One that takes for ever must not keep a place for each that came and went since.
+        if self.under_way.len() > 2 * self.count + 64 {
+            self.under_way.retain(|(_, count)| *count > 0);
+        }
+    }
+
+    /// When the first load under way began: what was invalidated until then, nobody need know.
+    fn first(&self) -> u64 {
+        self.under_way.front().map_or(NOW, |(at, _)| *at)
+    }
 }
 
 #[derive(Default)]
@@ -268,13 +301,13 @@ struct Record {
     fences: usize,
     /// When it was last invalidated, 0 for never or for so long ago that nobody need know.
     invalidated_at: u64,
-    /// Notes of it.
-    notes: usize,
+    /// Whether there is a note of it.
+    is_noted: bool,
 }
 
 impl Record {
     fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.fences == 0 && self.notes == 0
+        self.members.is_empty() && self.fences == 0 && !self.is_noted
     }
 }
 
@@ -295,7 +328,7 @@ impl Shard {
                     members: Slab::new(),
                     fences: 0,
                     invalidated_at: 0,
-                    notes: 0,
+                    is_noted: false,
                 })
                 .into_mut(),
         }
@@ -325,6 +358,7 @@ impl Index {
             loads: Mutex::new(Loads {
                 now: 0,
                 under_way: VecDeque::new(),
+                count: 0,
                 notes: VecDeque::new(),
             }),
             now: AtomicU64::new(0),
@@ -349,12 +383,7 @@ impl Index {
 
     /// A load with these tags, and others perhaps, begins.
     pub(crate) fn begin(&'static self, tags: Vec<Tag>) -> Origin {
-        let mut loads = lock(&self.loads);
-        let began = loads.now;
-        match loads.under_way.back_mut() {
-            Some((at, count)) if *at == began => *count += 1,
-            _ => loads.under_way.push_back((began, 1)),
-        }
+        let began = lock(&self.loads).begin();
         Origin {
             tags,
             ticket: Ticket {
@@ -367,28 +396,39 @@ impl Index {
 
     /// A load that began then is over.
     fn end(&self, began: u64) {
+        lock(&self.loads).end(began);
+        // A few at a time: there may be many, and everybody who loads takes this lock.
+        while self.drop_notes() {}
+    }
+
+    /// Drops some notes that no load under way needs. `true` if there may be more.
+    fn drop_notes(&self) -> bool {
         let mut loads = lock(&self.loads);
-        let Loads { under_way, notes, .. } = &mut *loads;
-        let place = under_way.partition_point(|(at, _)| *at < began);
-        if let Some((_, count)) = under_way.get_mut(place) {
-            *count -= 1;
-        }
-        while under_way.front().is_some_and(|(_, count)| *count == 0) {
-            under_way.pop_front();
-        }
-        let first = under_way.front().map_or(NOW, |(at, _)| *at);
-        while notes.front().is_some_and(|(at, _)| *at <= first) {
-            let Some((_, tag)) = notes.pop_front() else { break };
+        let first = loads.first();
+        for _ in 0..STEP {
+            if loads.notes.front().is_none_or(|(at, _)| *at > first) {
+                if loads.notes.is_empty() && loads.notes.capacity() > 1024 {
+                    loads.notes = VecDeque::new();
+                }
+                return false;
+            }
+            let Some((_, tag)) = loads.notes.pop_front() else {
+                return false;
+            };
             let hash = self.hash(&tag);
             let mut shard = self.shard(hash);
             if let Some(record) = shard.find(hash, &tag) {
-                record.notes -= 1;
+                if record.invalidated_at > first {
+                    // Again since. Behind younger ones perhaps, with which it goes then.
+                    let again = (record.invalidated_at, tag);
+                    loads.notes.push_back(again);
+                    continue;
+                }
+                record.is_noted = false;
             }
             shard.tidy(hash, &tag);
         }
-        if notes.is_empty() && notes.capacity() > 1024 {
-            *notes = VecDeque::new();
-        }
+        true
     }
 
     /// Turns the clock and notes at a tag that it has been invalidated, moving its fences by `fences`.
@@ -397,10 +437,7 @@ impl Index {
         let mut loads = lock(&self.loads);
         loads.now += 1;
         let now = loads.now;
-        let is_needed = !loads.under_way.is_empty();
-        if is_needed {
-            loads.notes.push_back((now, tag.clone()));
-        }
+        let is_needed = loads.count > 0;
         let mut shard = self.shard(hash);
         let record = if is_needed || fences > 0 {
             Some(shard.record(hash, tag))
@@ -410,7 +447,10 @@ impl Index {
         let mut end = 0;
         if let Some(record) = record {
             record.invalidated_at = now;
-            record.notes += usize::from(is_needed);
+            if is_needed && !record.is_noted {
+                record.is_noted = true;
+                loads.notes.push_back((now, tag.clone()));
+            }
             record.fences = record.fences.saturating_add_signed(fences);
             end = record.members.capacity();
         }
@@ -764,6 +804,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_and_goes_beside_a_load_that_takes_for_ever_leaves_little() {
+        let index = own_index();
+        let cache = cache(index, 100);
+        let mut stuck = Box::pin(cache.get_or_load(1, pending));
+        assert!((&mut stuck).now_or_never().is_none());
+        for n in 0..10_000 {
+            index.invalidate(&Tag::user(&format!("other:{}", n % 10))).await;
+            cache.get_or_load(2 + n, || async { 0 }).await;
+        }
+        settle(&cache);
+        let (records, noted) = index.occupancy();
+        assert!(
+            records <= 111 && noted < 100,
+            "{records} records, {noted} notes and loads"
+        );
+        assert_eq!(index.invalidate(&Tag::user("other:3")).await, 0);
+        let mut other = Box::pin(cache.get_or_load(1_000_000, pending));
+        assert!((&mut other).now_or_never().is_none());
+        drop(stuck);
+        drop(other);
+        assert_eq!(index.occupancy().1, 0);
+    }
+
+    #[tokio::test]
     async fn a_flight_that_somebody_still_waits_for_keeps_no_notes_once_it_has_landed() {
         let index = own_index();
         let cache = cache(index, 100);
@@ -850,11 +914,11 @@ mod tests {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         let load = cache.get_or_load(n % 200, || async { n });
                         futures::executor::block_on(load);
-                        if n % 7 == 0 {
+                        if n.is_multiple_of(7) {
                             let tag = Tag::user(&format!("key:{}", n % 13));
                             futures::executor::block_on(index.invalidate(&tag));
                         }
-                        if n % 1_001 == 0 {
+                        if n.is_multiple_of(1_001) {
                             drop(MutationGuard::tag(index, Tag::user("all")));
                         }
                     }
