@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::key::{Key, Value};
+use crate::registry::Kind;
 use crate::store::{Bound, Policy};
 
 /// Entries that a cache keeps when nothing was said about it.
@@ -39,6 +40,8 @@ pub struct Builder<K, V> {
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) kind: Kind,
+    pub(crate) declared_tags: Vec<Cow<'static, str>>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -51,10 +54,13 @@ impl<K: Key, V: Value> Builder<K, V> {
             policy: Policy::default(),
             clock: Clock::system(),
             weigher: None,
+            kind: Kind::Builder,
+            declared_tags: Vec::new(),
         }
     }
 
-    /// The name in statistics and messages. `"unnamed"` unless given.
+    /// The name in statistics and messages. `"unnamed"` unless given. A cache that is alive may have it already: see
+    /// [`Cache::name`] for what becomes of it then.
     ///
     /// # Example: a name
     /// ```

@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::reentry::{self, Edge, Running};
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::store::{Entry, Store};
+use crate::store::Entry;
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
@@ -267,7 +267,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
                 shared.keep(Arc::clone(&entry))
             } else {
                 // What a reload found is not to be kept, and what it came to replace is older still.
-                shared.store.remove(hash, key)
+                shared.push_out(hash, key)
             }
         });
         drop((replaced, entry));
@@ -275,14 +275,20 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     }
 
     fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
-        match std::mem::replace(&mut self.stage, Stage::Ended) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        if matches!(stage, Stage::Leading(_) | Stage::Alone) {
+            // Before those who wait hear of it, and load in their turn.
+            self.shared.observers().write_failure(|| self.key.clone());
+        }
+        match stage {
             Stage::Leading(flight) => {
                 self.count(Count::LoadFailures);
                 self.shared.flights.land(self.hash, &self.key, &flight, ending, || ());
             }
             Stage::Alone => self.count(Count::LoadFailures),
-            Stage::Missed | Stage::Waiting | Stage::Ended => {}
+            Stage::Missed | Stage::Waiting | Stage::Ended => return,
         }
+        self.shared.observers().deliver();
     }
 }
 

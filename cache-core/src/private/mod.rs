@@ -14,7 +14,7 @@ use std::future::Future;
 pub use self::arguments::*;
 pub use self::elements::*;
 pub use self::parts::*;
-pub use self::slot::{Own, Settings, Slot, owner};
+pub use self::slot::{Own, Settings, Slot, of_kind, owner};
 use crate::cache::Cache;
 use crate::key::Value;
 use crate::load::{Load, obtain};
