@@ -58,9 +58,11 @@ mod load;
 #[cfg(all(test, cache_core_model))]
 mod model;
 mod mutation;
+pub mod observer;
 mod outcome;
 mod reaper;
 mod reentry;
+pub mod registry;
 pub mod session;
 mod shared;
 mod stats;

@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::reentry::{self, Edge, Running};
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::store::{Entry, Store};
+use crate::store::Entry;
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
@@ -320,7 +320,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
             let replaced = match (may_be_kept, keep && !is_outdated) {
                 (true, true) => shared.keep_tagged(Arc::clone(&entry), tags, began),
                 // What a reload found is not to be kept, and what it came to replace is older still.
-                (true, false) => shared.store.remove(hash, key),
+                (true, false) => shared.push_out(hash, key),
                 (false, _) => None,
             };
             (replaced, is_outdated)
@@ -330,7 +330,12 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     }
 
     fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
-        match std::mem::replace(&mut self.stage, Stage::Ended) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        if matches!(stage, Stage::Leading(_) | Stage::Alone) {
+            // Before those who wait hear of it, and load in their turn.
+            self.shared.observers().write_failure(|| self.key.clone());
+        }
+        match stage {
             Stage::Leading(flight) => {
                 self.count(Count::LoadFailures);
                 self.shared
@@ -338,8 +343,9 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
                     .land(self.hash, &self.key, &flight, ending, |_| ((), false));
             }
             Stage::Alone => self.count(Count::LoadFailures),
-            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => {}
+            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => return,
         }
+        self.shared.observers().deliver();
     }
 }
 

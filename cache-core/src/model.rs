@@ -96,12 +96,12 @@ fn plain() -> Box<dyn Versions> {
 }
 
 fn recency() -> Box<dyn Versions> {
-    Box::new(RecencyStore::new(Bound::Entries(100)))
+    Box::new(RecencyStore::new(Bound::Entries(100), Arc::new(())))
 }
 
 /// One that has to let go of one key for the other.
 fn narrow() -> Box<dyn Versions> {
-    Box::new(RecencyStore::new(Bound::Entries(1)))
+    Box::new(RecencyStore::new(Bound::Entries(1), Arc::new(())))
 }
 
 impl World {

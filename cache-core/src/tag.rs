@@ -40,6 +40,7 @@ use slab::Slab;
 
 use crate::agent::Resource;
 use crate::mutation::MutationGuard;
+use crate::observer::Reason;
 use crate::session::SessionId;
 use crate::store::Kept;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, lock};
@@ -235,7 +236,7 @@ impl<I: IntoIterator<Item: AsRef<str>>> TagList for I {
 /// A cache, for one who has an entry of it and does not know its types.
 pub(crate) trait Evict: Send + Sync {
     /// Evicts this very entry, if it is still there. `true` if anybody could have got it.
-    fn evict_entry(self: Arc<Self>, entry: Arc<dyn Kept>, is_mutation: bool) -> bool;
+    fn evict_entry(self: Arc<Self>, entry: Arc<dyn Kept>, reason: Reason) -> bool;
 }
 
 /// Which entries carry which tags.
@@ -466,7 +467,7 @@ impl Index {
             next: 0,
             end,
             evicted: 0,
-            is_mutation: fences != 0,
+            reason: if fences == 0 { Reason::Tag } else { Reason::Mutation },
         }
     }
 
@@ -560,7 +561,7 @@ pub(crate) struct Walk<'i> {
     next: usize,
     end: usize,
     evicted: usize,
-    is_mutation: bool,
+    reason: Reason,
 }
 
 impl Walk<'_> {
@@ -580,7 +581,7 @@ impl Walk<'_> {
         self.next = until;
         for entry in members.iter().filter_map(Weak::upgrade) {
             if let Some(cache) = entry.facts().listing.get().and_then(|listing| listing.cache.upgrade()) {
-                self.evicted += usize::from(cache.evict_entry(entry, self.is_mutation));
+                self.evicted += usize::from(cache.evict_entry(entry, self.reason));
             }
         }
         self.next < self.end
