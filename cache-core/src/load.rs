@@ -314,16 +314,17 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         let (shared, hash, key) = (self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
         let replaced = shared.flights.land(hash, key, &flight, ending, |may_be_kept| {
-            let (began, is_outdated) = flight.origin().map_or((tag::NOW, false), |origin| {
-                (origin.began(), origin.is_outdated_by(tags))
-            });
-            let replaced = match (may_be_kept, keep && !is_outdated) {
-                (true, true) => shared.keep_tagged(Arc::clone(&entry), tags, began),
+            let origin = flight.origin();
+            let replaced = match (may_be_kept, keep) {
+                (true, true) => {
+                    let began = origin.map_or(tag::NOW, Origin::began);
+                    shared.keep_tagged(Arc::clone(&entry), tags, began)
+                }
                 // What a reload found is not to be kept, and what it came to replace is older still.
                 (true, false) => shared.push_out(hash, key),
                 (false, _) => None,
             };
-            (replaced, is_outdated)
+            (replaced, origin.map_or(tag::NEVER, |origin| origin.outdated_from(tags)))
         });
         drop((replaced, entry));
         shared.settle_soon();
@@ -340,7 +341,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
                 self.count(Count::LoadFailures);
                 self.shared
                     .flights
-                    .land(self.hash, &self.key, &flight, ending, |_| ((), false));
+                    .land(self.hash, &self.key, &flight, ending, |_| ((), tag::NEVER));
             }
             Stage::Alone => self.count(Count::LoadFailures),
             Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => return,

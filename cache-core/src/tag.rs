@@ -16,8 +16,8 @@
 //!
 //! That needs no knowledge of a load's tags before it lands, so it covers those that are made of the loaded value. Whoever
 //! *joins* a load after a tag was invalidated must not have its value either: if the tags are known, the load is not joined
-//! any more ([`Origin::is_outdated`]); if they turn out at the end, who joined after the clock was turned does not take
-//! the value and asks again. A mutation is an invalidation at its start and at its end, and between them the tag is fenced:
+//! any more ([`Origin::is_outdated`]); if they turn out at the end, who joined after that invalidation does not take
+//! the value and asks again ([`Origin::outdated_from`]). A mutation is an invalidation at its start and at its end, and between them the tag is fenced:
 //! whatever lands with it is refused.
 //!
 //! # What is kept, and for how long
@@ -53,6 +53,9 @@ const STEP: usize = 256;
 
 /// The time of an insertion by hand: it is of now, whenever that is.
 pub(crate) const NOW: u64 = u64::MAX;
+
+/// The time of what has not happened.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Invalidates everything that carries a tag, in all caches of the process, and says how many entries that were.
 ///
@@ -302,6 +305,8 @@ struct Record {
     fences: usize,
     /// When it was last invalidated, 0 for never or for so long ago that nobody need know.
     invalidated_at: u64,
+    /// When the time before that.
+    invalidated_before: u64,
     /// Whether there is a note of it.
     is_noted: bool,
 }
@@ -329,6 +334,7 @@ impl Shard {
                     members: Slab::new(),
                     fences: 0,
                     invalidated_at: 0,
+                    invalidated_before: 0,
                     is_noted: false,
                 })
                 .into_mut(),
@@ -447,7 +453,7 @@ impl Index {
         };
         let mut end = 0;
         if let Some(record) = record {
-            record.invalidated_at = now;
+            record.invalidated_before = std::mem::replace(&mut record.invalidated_at, now);
             if is_needed && !record.is_noted {
                 record.is_noted = true;
                 loads.notes.push_back((now, tag.clone()));
@@ -522,16 +528,23 @@ impl Index {
         Ok(())
     }
 
-    /// Whether one of these tags was invalidated since `began`.
-    fn is_outdated(&self, tags: &[Tag], began: u64) -> bool {
-        self.now() != began
-            && tags.iter().any(|tag| {
-                let hash = self.hash(tag);
-                let mut shard = self.shard(hash);
-                shard
-                    .find(hash, tag)
-                    .is_some_and(|record| record.invalidated_at > began)
+    /// The first time since `began` at which one of these tags may have been invalidated.
+    fn outdated_from<'t>(&self, tags: impl Iterator<Item = &'t Tag>, began: u64) -> u64 {
+        if self.now() == began {
+            return NEVER;
+        }
+        let first = |tag| {
+            let hash = self.hash(tag);
+            let mut shard = self.shard(hash);
+            let record = shard.find(hash, tag).filter(|record| record.invalidated_at > began)?;
+            // Of more than two times the first is not known.
+            Some(if record.invalidated_before > began {
+                began + 1
+            } else {
+                record.invalidated_at
             })
+        };
+        tags.filter_map(first).min().unwrap_or(NEVER)
     }
 
     /// Room for records.
@@ -596,7 +609,7 @@ impl Drop for Walk<'_> {
 
 /// Where a load with tags comes from.
 pub(crate) struct Origin {
-    /// The tags that are known before it ends.
+    /// The tags that are known before it ends, in order.
     tags: Vec<Tag>,
     ticket: Ticket,
 }
@@ -612,12 +625,14 @@ impl Origin {
 
     /// Whether what it loads is known to be outdated already.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.is_outdated_by(&self.tags)
+        self.ticket.index.outdated_from(self.tags.iter(), self.ticket.began) != NEVER
     }
 
-    /// Whether it is, if these are its tags.
-    pub(crate) fn is_outdated_by(&self, tags: &[Tag]) -> bool {
-        self.ticket.index.is_outdated(tags, self.ticket.began)
+    /// Who joined when may not have what it loads because of those of its tags of which nobody knew before. (Once it was
+    /// outdated by another one it was not joined any more.)
+    pub(crate) fn outdated_from(&self, tags: &[Tag]) -> u64 {
+        let late = tags.iter().filter(|tag| self.tags.binary_search(tag).is_err());
+        self.ticket.index.outdated_from(late, self.ticket.began)
     }
 
     /// The load is over; nothing need be noted for it any more.
