@@ -86,4 +86,4 @@ pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{cached_in, cached_lru, cached_ttl, invalidates};
+pub use cache_macros::{agent_cached, agent_invalidates, cached_in, cached_lru, cached_ttl, invalidates};
