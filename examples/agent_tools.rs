@@ -8,8 +8,7 @@
 //! `cargo run --release --example agent_tools`
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
-use std::fmt::Write as _;
-use std::process::ExitCode;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,7 +32,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// The database, and a count of how often it was asked.
+    /// The database; counts how often it is asked.
     fn db(&self) -> &SqlitePool {
         self.queries.fetch_add(1, Ordering::Relaxed);
         &self.db
@@ -218,14 +217,18 @@ impl Journal {
     fn told(&self, tool: &str) -> String {
         let events = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if ["add_to_cart", "check_out"].contains(&tool) {
-            let evicted = events
+            let mut evicted = BTreeMap::<_, u32>::new();
+            for (name, _) in events
                 .iter()
                 .filter(|(_, cause)| matches!(cause, Cause::Invalidated(_)))
-                .fold(String::new(), |mut all, (name, _)| {
-                    let _ = write!(all, " {name}");
-                    all
-                });
-            return format!("evicted{}", if evicted.is_empty() { " nothing" } else { &evicted });
+            {
+                *evicted.entry(name).or_default() += 1;
+            }
+            let evicted = listed(evicted.iter().map(|(name, count)| match count {
+                1 => (*name).clone(),
+                count => format!("{count} × {name}"),
+            }));
+            return format!("evicted {evicted}");
         }
         if events.is_empty() { "hit" } else { "miss" }.to_owned()
     }
@@ -271,7 +274,7 @@ async fn run(shop: &Shop, journal: &Journal) -> Result<u32, Error> {
                 let shown = result
                     .as_ref()
                     .map_or_else(|error| format!("failed: {error}"), Clone::clone);
-                println!("  {call:<24} {happened:<40} {shown}");
+                println!("  {call:<22} {happened:<62} {shown}");
 
                 let before = shop.queries.load(Ordering::Relaxed);
                 if let (Ok(Some(fresh)), Ok(result)) = (read_past_cache(shop, call).await, result)
@@ -312,7 +315,7 @@ async fn open() -> Result<Shop, sqlx::Error> {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Error> {
+async fn main() -> Result<(), Error> {
     let shop = open().await?;
 
     // Hears of every change of every cache of the process, until it is dropped.
@@ -324,20 +327,32 @@ async fn main() -> Result<ExitCode, Error> {
 
     let calls = run(&shop, &journal).await?;
 
-    println!("\nat the end:");
-    let mut saved = 0;
+    println!(
+        "\n{:<32} {:>5} {:>5} {:>5} {:>8}",
+        "", "calls", "ran", "saved", "evicted"
+    );
+    let (mut reads, mut saved) = (0, 0);
     for cache in registry::caches() {
-        println!("  {}: {}", cache.name(), cache.stats());
-        saved += cache.stats().hits;
+        let stats = cache.stats();
+        let calls = stats.hits + stats.misses;
+        println!(
+            "{:<32} {calls:>5} {:>5} {:>5} {:>8}",
+            cache.name(),
+            stats.loads,
+            stats.hits,
+            stats.invalidations
+        );
+        reads += calls;
+        saved += stats.hits;
     }
     for name in ["ada", "bob"] {
         let dropped = session::end(SessionId::new(name)).await;
-        println!("  the session of {name} ends: {dropped} entries dropped");
+        println!("the session of {name} ends, and with it what was kept for it alone: {dropped}");
     }
     println!(
-        "\n{calls} tool calls, {saved} of them answered from a cache; the database was asked {} times, and every answer was \
-         what it would have said",
+        "{calls} tool calls, of which {reads} read: {saved} of those were answered from a cache. The database was asked {} \
+         times, and every answer was what it would have said.",
         shop.queries.load(Ordering::Relaxed)
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
