@@ -1,10 +1,6 @@
 //! The registry: every cache that is alive, by a name of its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::unused_async,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(clippy::unwrap_used, clippy::unused_async, reason = "a test that cannot go on fails")]
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -15,6 +11,9 @@ use cache_core::{__private as private, Cache, Policy, cached_lru};
 fn named(name: &str) -> Cache<u64, u64> {
     Cache::builder().name(name.to_owned()).build()
 }
+
+/// Held to write by who clears all caches, and to read by who keeps something.
+static CLEARING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// The names that are live and begin like this.
 fn names(start: &str) -> Vec<String> {
@@ -35,6 +34,7 @@ async fn a_cache_is_known_while_it_lives_and_not_longer() {
 
 #[tokio::test]
 async fn a_handle_keeps_the_cache_alive() {
+    let _kept = CLEARING.read().await;
     let cache = named("held");
     cache.insert(1, 1).await;
     let any = registry::get("held").unwrap();
@@ -46,6 +46,7 @@ async fn a_handle_keeps_the_cache_alive() {
 
 #[tokio::test]
 async fn what_a_handle_tells() {
+    let _kept = CLEARING.read().await;
     let built = Cache::<u64, String>::builder()
         .name("told")
         .max_weight(10, |_, text| u32::try_from(text.len()).unwrap())
@@ -66,7 +67,12 @@ async fn what_a_handle_tells() {
     let shown = format!("{any:?}");
     assert!(shown.contains("told") && shown.contains("Weight(10)"), "{shown}");
 
-    let capacities = [Capacity::Entries(1), Capacity::Entries(2), Capacity::Weight(3), Capacity::Unbounded];
+    let capacities = [
+        Capacity::Entries(1),
+        Capacity::Entries(2),
+        Capacity::Weight(3),
+        Capacity::Unbounded,
+    ];
     assert_eq!(
         capacities.map(|it| it.to_string()),
         ["1 entry", "2 entries", "weight 3", "unbounded"]
@@ -88,9 +94,13 @@ async fn a_function_says_what_made_its_cache() {
     annotated(1).await;
     let any = registry::get("annotated").unwrap();
     assert_eq!((any.kind(), any.capacity()), (Kind::CachedLru, Capacity::Entries(7)));
-    let ttl = private::Settings::unbounded("settings").kind(Kind::CachedTtl).build::<u64, u64>();
+    let ttl = private::Settings::unbounded("settings")
+        .kind(Kind::CachedTtl)
+        .build::<u64, u64>();
     assert_eq!(registry::get(ttl.name()).unwrap().kind(), Kind::CachedTtl);
-    let agent = private::of_kind(Cache::<u64, u64>::builder(), Kind::AgentCached).name("agent").build();
+    let agent = private::of_kind(Cache::<u64, u64>::builder(), Kind::AgentCached)
+        .name("agent")
+        .build();
     assert_eq!(registry::get(agent.name()).unwrap().kind(), Kind::AgentCached);
 }
 
@@ -155,6 +165,7 @@ fn threads_that_make_caches_of_one_name_get_different_ones() {
 /// Where it matters: a value that is loading when all caches are cleared is not kept.
 #[tokio::test]
 async fn clearing_all_has_the_force_of_a_clear() {
+    let _clearing = CLEARING.write().await;
     let (a, b) = (named("all a"), Cache::<String, String>::builder().name("all b").build());
     a.insert(1, 1).await;
     b.insert("two".to_owned(), "two".to_owned()).await;
@@ -199,7 +210,10 @@ fn logged() -> &'static Mutex<Vec<(log::Level, String)>> {
         fn log(&self, record: &log::Record) {
             // A logger may ask the registry.
             registry::caches();
-            logged().lock().unwrap().push((record.level(), record.args().to_string()));
+            logged()
+                .lock()
+                .unwrap()
+                .push((record.level(), record.args().to_string()));
         }
 
         fn flush(&self) {}
