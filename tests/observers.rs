@@ -336,6 +336,22 @@ async fn loads_that_fail() {
     assert_eq!((cache.stats().load_failures, cache.get(&5)), (5, Some(5)));
 }
 
+/// Where errors cannot be copied, each caller runs its own load, and only one of them is registered.
+#[tokio::test]
+async fn loads_that_fail_each_for_itself() {
+    let cache = plain(Policy::Lru, 10);
+    let log = Log::of(&cache);
+    let fail = || async {
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("down"))
+    };
+    let load = || cache.try_get_or_load_unshared(1, fail);
+    let (a, b, c) = futures::join!(load(), load(), load());
+    assert!(a.is_err() && b.is_err() && c.is_err());
+    assert_eq!(log.take(), [failed(1); 3]);
+    assert_eq!(cache.stats().load_failures, 3);
+}
+
 /// Who waits for a load that fails and loads in its turn comes after it.
 #[tokio::test]
 async fn a_failure_comes_before_what_the_next_one_loads() {
@@ -561,6 +577,28 @@ async fn who_observes_is_who_did_when_it_happened() {
     assert_eq!((early.take(), late.take()), (vec![], vec![inserted(2, 2)]));
     // It holds the cache.
     assert!(cache.remove_observer(first));
+}
+
+/// What happened while an observer was called is told later, but to those who observed when it happened.
+#[tokio::test]
+async fn who_comes_and_goes_before_it_is_told_does_not_matter() {
+    let cache = plain(Policy::Lru, 10);
+    let (early, late) = (Log::default(), Log::default());
+    let doomed = cache.add_observer(early.writer());
+    let (handle, writer) = (cache.clone(), late.clone());
+    let nested = cache.add_observer(move |event| {
+        if *event.key() == 1 {
+            block_on(handle.insert(2, 2));
+            assert!(handle.remove_observer(doomed));
+            handle.add_observer(writer.writer());
+        }
+    });
+    cache.insert(1, 1).await;
+    assert_eq!(
+        (early.take(), late.take()),
+        (vec![inserted(1, 1), inserted(2, 2)], vec![])
+    );
+    assert!(cache.remove_observer(nested));
 }
 
 #[tokio::test]
