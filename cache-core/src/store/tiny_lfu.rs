@@ -437,7 +437,8 @@ mod tests {
                 hash: 2,
                 key: Box::new(2_u64),
             };
-            let by_deadline = lock(&room.by_deadline);
+            // The listener goes there first.
+            let closed = store.morgue.closed();
             room.map.insert(key, newcomer);
             std::thread::scope(|scope| {
                 scope.spawn(|| room.map.run_pending_tasks());
@@ -450,7 +451,7 @@ mod tests {
                 for _ in 0..100 {
                     std::thread::yield_now();
                 }
-                drop(by_deadline);
+                drop(closed);
             });
             let notes = notes.0.lock().expect("no panic");
             assert_eq!(notes[..3], [("came in", 10), ("evicted", 10), ("came in", 11)]);
