@@ -301,7 +301,7 @@ impl Journal for Observers {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(cache_core_model)))]
 impl Observers {
     /// Whether nothing is left of observers and of what they were told.
     pub(super) fn is_untouched(&self) -> bool {
