@@ -274,7 +274,10 @@ async fn the_session_is_that_of_the_first_poll() {
     session::scope("g:a", insert).await;
     session::scope("g:a", refresh).await;
     let peek = async |user| session::scope("g:a", async { get::peek(user) }).await;
-    assert_eq!((peek(7).await, peek(8).await, peek(9).await), (Some(7), Some(80), Some(9)));
+    assert_eq!(
+        (peek(7).await, peek(8).await, peek(9).await),
+        (Some(7), Some(80), Some(9))
+    );
     assert_eq!(session::scope("g:b", async { get::peek(7) }).await, None);
 
     let invalidate = get::invalidate(7);
@@ -417,7 +420,12 @@ async fn several_mutations_stand_above_one_function() {
     #[invalidates(get_user, tag = "j:{user}")]
     #[agent_invalidates(resource = "j:stock", scope = "session", key_fn = |_user, item| item)]
     async fn order(user: u64, item: String) -> Result<String, String> {
-        let left = (get_cart::peek(user), get_user::peek(user), get_name::peek(user), get_stock::peek(&item));
+        let left = (
+            get_cart::peek(user),
+            get_user::peek(user),
+            get_name::peek(user),
+            get_stock::peek(&item),
+        );
         assert_eq!(left, (None, None, None, None));
         Err(item)
     }
@@ -434,7 +442,10 @@ async fn several_mutations_stand_above_one_function() {
         assert_eq!((get_stock::peek("tea"), get_stock::peek("milk")), (None, Some(4)));
     })
     .await;
-    assert_eq!((get_cart::peek(7), get_user::peek(7), get_name::peek(7)), (None, None, None));
+    assert_eq!(
+        (get_cart::peek(7), get_user::peek(7), get_name::peek(7)),
+        (None, None, None)
+    );
     assert_eq!(
         (get_cart::peek(8), get_user::peek(8), get_name::peek(8)),
         (Some(8), Some(8), Some(8))

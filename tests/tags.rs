@@ -196,9 +196,7 @@ impl Shop {
     fn new(id: u64) -> Self {
         Self {
             id,
-            tenant: Region {
-                name: format!("t{id}"),
-            },
+            tenant: Region { name: format!("t{id}") },
             carts: Cache::builder().build(),
         }
     }

@@ -93,6 +93,10 @@ pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
             arguments.cache = parse_cache(input, errors);
         }
         while !input.is_empty() {
+            if attribute == Attribute::Agent && resource::bare(input, errors) {
+                arguments.may_miss_resource = false;
+                continue;
+            }
             match options::parse_one(input, errors) {
                 Some(given) => arguments.take(attribute, given, errors),
                 None => arguments.may_miss_resource = false,
@@ -241,6 +245,9 @@ impl Arguments {
                     &keyword,
                     format!("`{known}` is not written like this: write {}", example(known)),
                 );
+            }
+            (scope @ ("global" | "session"), Form::Bare) if attribute == Attribute::Agent => {
+                errors.at(&keyword, format!("say what this is: write `scope = \"{scope}\"`"));
             }
             _ => {
                 self.may_miss_resource = false;

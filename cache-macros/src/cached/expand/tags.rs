@@ -4,9 +4,9 @@
 //! in. Where it cannot, because the key is an expression or the cache the user's own, each call brings them, made by the
 //! hidden companion `__tags` of references to the arguments, on a miss alone.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned as _;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::super::check::{Agent, Home, Key, Placement};
 use super::{Code, unraw};
@@ -160,7 +160,14 @@ impl Code<'_> {
 
     fn value_tags_of(&self, value_type: &TokenStream, tags_type: &TokenStream) -> TokenStream {
         let (value, tags, extend) = (hidden("value"), hidden("tags"), self.extend());
-        quote!(|#value #value_type, #tags #tags_type| #extend)
+        let at = self
+            .plan
+            .labels
+            .tag_fn
+            .as_ref()
+            .map_or_else(Span::call_site, Spanned::span);
+        // A closure cannot become a pointer if the user's captures something, and that is said of this one.
+        quote_spanned!(Span::mixed_site().located_at(at)=> |#value #value_type, #tags #tags_type| #extend)
     }
 
     /// Adds what `tag_fn` makes of the value.
@@ -170,9 +177,11 @@ impl Code<'_> {
             return TokenStream::new();
         };
         // At the user's place, where the compiler says what is wrong with it.
-        let private = respan(&self.private, tag_fn.span());
-        let made = quote::quote_spanned!(tag_fn.span()=> #private::key_fn_1(#tag_fn, #value));
-        let extend = quote::quote_spanned!(tag_fn.span()=> extend);
+        let span = tag_fn.span();
+        let private = respan(&self.private, span);
+        let value = Ident::new("value", value.span().located_at(span));
+        let made = quote_spanned!(span=> #private::key_fn_1(#tag_fn, #value));
+        let extend = Ident::new("extend", span);
         quote!(#tags.#extend(#made))
     }
 
@@ -288,17 +297,13 @@ impl Code<'_> {
         let private = &self.private;
         match self.labels(home) {
             None => {
-                let name = hidden_call(verb);
+                let name = format_ident!("{verb}");
                 (quote!(#private::#name), TokenStream::new())
             }
             Some(labels) => {
-                let name = hidden_call(&format!("{verb}_labelled"));
+                let name = format_ident!("{verb}_labelled");
                 (quote!(#private::#name), quote!(#labels,))
             }
         }
     }
-}
-
-fn hidden_call(name: &str) -> proc_macro2::Ident {
-    proc_macro2::Ident::new(name, proc_macro2::Span::call_site())
 }
