@@ -51,9 +51,9 @@ pub(super) fn check_tag_fn(tag_fn: &Expr, errors: &mut Errors) -> bool {
 }
 
 /// The tags of an entry, or what keeps them from being known.
-pub(super) fn check(tags: Worded<Vec<Expr>>, tag_fn: Worded<Expr>, known: &Known<'_>, errors: &mut Errors) -> Labels {
+pub(super) fn check(tags: &[Expr], tag_fn: Worded<Expr>, known: &Known<'_>, errors: &mut Errors) -> Labels {
     let mut templates: Vec<Template> = Vec::new();
-    for tag in tags.iter().flat_map(|(_, tags)| tags) {
+    for tag in tags {
         let Some(template) = Template::parse(tag, "`tags(\"cart\")`", known.function, known.arguments, errors) else {
             continue;
         };

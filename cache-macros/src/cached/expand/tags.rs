@@ -159,30 +159,29 @@ impl Code<'_> {
     }
 
     fn value_tags_of(&self, value_type: &TokenStream, tags_type: &TokenStream) -> TokenStream {
-        let (value, tags, extend) = (hidden("value"), hidden("tags"), self.extend());
-        let at = self
-            .plan
-            .labels
-            .tag_fn
-            .as_ref()
-            .map_or_else(Span::call_site, Spanned::span);
-        // A closure cannot become a pointer if the user's captures something, and that is said of this one.
-        quote_spanned!(Span::mixed_site().located_at(at)=> |#value #value_type, #tags #tags_type| #extend)
+        let (at, extend) = (self.at_tag_fn(), self.extend());
+        let (value, tags) = (Ident::new("value", at), Ident::new("tags", at));
+        quote_spanned!(at=> |#value #value_type, #tags #tags_type| #extend)
+    }
+
+    /// The place of the user's `tag_fn`. If that captures something, the closure around it is no pointer, and is what the
+    /// compiler complains of.
+    fn at_tag_fn(&self) -> Span {
+        let tag_fn = self.plan.labels.tag_fn.as_ref();
+        Span::mixed_site().located_at(tag_fn.map_or_else(Span::call_site, Spanned::span))
     }
 
     /// Adds what `tag_fn` makes of the value.
     fn extend(&self) -> TokenStream {
-        let (value, tags) = (hidden("value"), hidden("tags"));
         let Some(tag_fn) = &self.plan.labels.tag_fn else {
             return TokenStream::new();
         };
         // At the user's place, where the compiler says what is wrong with it.
-        let span = tag_fn.span();
-        let private = respan(&self.private, span);
-        let value = Ident::new("value", value.span().located_at(span));
+        let (at, span) = (self.at_tag_fn(), tag_fn.span());
+        let (value, tags) = (Ident::new("value", at), Ident::new("tags", at));
+        let (private, extend) = (respan(&self.private, span), Ident::new("extend", span));
         let made = quote_spanned!(span=> #private::key_fn_1(#tag_fn, #value));
-        let extend = Ident::new("extend", span);
-        quote!(#tags.#extend(#made))
+        quote_spanned!(at=> #tags.#extend(#made))
     }
 
     /// Adds each tag.
@@ -282,7 +281,7 @@ impl Code<'_> {
             (false, _) => quote!(::core::option::Option::None),
             (true, true) => {
                 let extend = self.value_tags_of(&TokenStream::new(), &TokenStream::new());
-                quote!(::core::option::Option::Some(#extend))
+                quote_spanned!(self.at_tag_fn()=> ::core::option::Option::Some(#extend))
             }
             (true, false) => {
                 let extend = self.companion("value_tags", true);
