@@ -1,9 +1,10 @@
 //! Cached async functions that never serve what a mutation made stale.
 //!
 //! [`cached_lru`] and [`cached_ttl`] cache what an async function returns, [`cached_in`] does so in a [`Cache`] of your
-//! own, and [`invalidates`] evicts what another function is about to make stale. What they have to themselves is the
-//! promise: once an invalidation has returned, no call that starts later gets a value whose load began before that, not
-//! even one that was loading at the time.
+//! own, and [`invalidates`] evicts what another function is about to make stale. [`agent_cached`] and [`agent_invalidates`]
+//! do the same for the tools of an agent, by resource and by session. What they have to themselves is the promise: once an
+//! invalidation has returned, no call that starts later gets a value whose load began before that, not even one that was
+//! loading at the time.
 //!
 //! # Example: a read and a write
 //! ```

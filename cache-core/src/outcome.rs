@@ -4,6 +4,7 @@
 //! everybody who waited, is a question to the type and not to its spelling. The answer is a number, so that it can
 //! be asked in a constant and then name the kept type in a signature.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use crate::flight::SharedError;
@@ -88,6 +89,13 @@ impl<V: Value, E> Outcome<Kind<ALONE>> for Result<V, E> {
 /// Stands where a type is that cannot be kept or keyed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Unfit {}
+
+// A tag may be made of it, and the type it stands for has been complained of already.
+impl fmt::Display for Unfit {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
 
 impl<R> Outcome<Kind<UNFIT>> for R {
     type Value = Unfit;

@@ -300,6 +300,12 @@ impl Argument {
         }
     }
 
+    /// Its name, as an expression.
+    pub(crate) fn name_expr(&self) -> syn::Expr {
+        let name = &self.name;
+        syn::parse_quote!(#name)
+    }
+
     /// `name: Type`, as a parameter.
     pub(crate) fn declared(&self) -> TokenStream {
         let Self { name, ty, .. } = self;

@@ -60,7 +60,32 @@ use crate::cached::Attribute;
 /// | `policy = "lru"` or `"tiny_lfu"` | eviction policy | `"lru"` |
 /// | `max_weight = N, weigher = path` | bound by weight in place of count | none |
 /// | `name = "..."` | name in statistics | module path and function |
+/// | `tags("...", "user:{id}")` | what an entry is tagged with: texts over the arguments in the key | none |
+/// | `tag_fn = path or closure` | of a success value: more tags, as texts to iterate over | none |
 /// | `crate = ::path` | where `cache_core` is found when renamed | `::cache_core` |
+///
+/// # Example: tags
+/// ```
+/// # #[derive(Clone)] pub struct Page { products: Vec<u64> }
+/// use cache_core::{cached_lru, invalidates};
+///
+/// #[cached_lru(tags("pages", "shop:{shop}"), tag_fn = |page| page.products.iter().map(|id| format!("product:{id}")))]
+/// async fn get_page(shop: &str, number: u32) -> Page {
+///     Page { products: vec![3, 5] }
+/// }
+///
+/// #[invalidates(tag = "product:{id}")]
+/// async fn set_price(id: u64, price: u32) {}
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// get_page("eu", 1).await;
+/// set_price(5, 120).await;
+/// assert!(get_page::peek("eu", 1).is_none());
+/// # }
+/// ```
+///
+/// In the braces of a tag stands an argument, `{id}`, or a field of one, `{user.address.0}`, with a format if need be,
+/// `{id:>04}`; `{{` is a brace. A tag is made of the key, so that an entry has it however it came in: by a call, by `refresh`
+/// or by `insert`. A `tag_fn` sees the value alone, and captures nothing.
 #[proc_macro_attribute]
 pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Lru, arguments.into(), &item.into()).into()
@@ -128,14 +153,50 @@ pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Takes `key`, `skip`, `cache_if` and `crate`; the argument whose field the cache is stays out of the key, as `self` does. Size, age and policy belong to that cache's builder. Works where the
-/// other attributes cannot: in trait impls, and with generic keys and values.
+/// Takes `key`, `skip`, `cache_if`, `tags`, `tag_fn` and `crate`; the argument whose field the cache is stays out of the key,
+/// as `self` does, and tags may name it all the same. Size, age and policy belong to that cache's builder, and so do tags that
+/// everything in it is to carry: those that are written here belong to what this function brings in. Works where the other
+/// attributes cannot: in trait impls, and with generic keys and values.
 #[proc_macro_attribute]
 pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::In, arguments.into(), &item.into()).into()
 }
 
-/// T
+/// Caches what a tool of an agent reads, under the name of the resource it reads from.
+///
+/// # Example: the cart of a user, for each session
+/// ```
+/// use cache_core::{agent_cached, agent_invalidates, session};
+///
+/// #[agent_cached(resource = "cart", scope = "session", ttl = "5m")]
+/// async fn get_cart(user: u64) -> Vec<String> {
+///     vec!["tea".to_owned()]
+/// }
+///
+/// #[agent_invalidates(resource = "cart")]
+/// async fn add_to_cart(user: u64, item: &str) {}
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// session::scope("a7", async {
+///     get_cart(1).await;
+///     assert!(get_cart::peek(1).is_some());
+///     add_to_cart(1, "milk").await;
+///     assert_eq!(get_cart::peek(1), None);
+/// })
+/// .await;
+/// # }
+/// ```
+///
+/// Like `#[cached_ttl]`, all of whose arguments it takes, and beside them:
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `resource = "cart"` | what is read: a text, or a `Resource` constant | must be there |
+/// | `scope = "global"` or `"session"` | for whom a result is kept: for everybody, or for the current session | `"global"` |
+///
+/// By session, the current one is part of the key, so that no session is given what another one's call found; it is that in
+/// which the future is first polled. Outside of any session such a function runs uncached, which `stats().bypassed` counts.
+/// `session::end` drops what was kept for one.
 #[proc_macro_attribute]
 pub fn agent_cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Agent, arguments.into(), &item.into()).into()
@@ -183,13 +244,53 @@ pub fn agent_cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `invalidates(get_user, clear_all)` | all of `get_user` |
 /// | `invalidates(get_user, key_fn = \|id, _name\| id)` | the entry for what `key_fn` makes of references to the mutation's arguments |
 /// | `invalidates(get_user(id), list_users(..))` | several at once, by call; `(..)` is all |
+/// | `invalidates(tag = "user:{id}")` | whatever carries the tag, in all caches of the process; `{id}` is an argument or a field of one |
 /// | `invalidates(Self::get_user(id))`, `invalidates(self.users(id))` | methods, and caches held in fields |
 #[proc_macro_attribute]
 pub fn invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
     invalidates::expand(arguments.into(), &item.into()).into()
 }
 
-/// T
+/// Evicts what tools have read of a resource that an async function is about to change, and again when it ends, however
+/// it ends.
+///
+/// # Example: one entry of a resource
+/// ```
+/// use cache_core::{Resource, agent_cached, agent_invalidates};
+///
+/// const PRODUCT: Resource = Resource::new("product");
+///
+/// #[agent_cached(resource = PRODUCT)]
+/// async fn get_product(id: u64) -> String {
+///     format!("product {id}")
+/// }
+///
+/// #[agent_invalidates(resource = PRODUCT, key_fn = |id, _price| id)]
+/// async fn set_price(id: u64, price: u32) {}
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// get_product(1).await;
+/// get_product(2).await;
+/// set_price(1, 120).await;
+/// assert_eq!(get_product::peek(1), None);
+/// assert!(get_product::peek(2).is_some());
+/// # }
+/// ```
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `resource = "cart"` | what is changed: a text, or a `Resource` constant | must be there |
+/// | `scope = "global"` or `"session"` | whose part of it: everybody's, or the current session's | `"global"` |
+/// | `clear_all` | all of it | this, without a `key_fn` |
+/// | `key_fn = path or closure` | what it makes of references to the arguments is the key of the entries to evict | none |
+/// | `crate = ::path` | where `cache_core` is found when renamed | `::cache_core` |
+///
+/// `scope = "session"` is for what concerns the current session and nobody else. It leaves what is kept for everybody of the
+/// same resource, and what other sessions have kept of it: where those see the change too, leave the scope global. Outside of
+/// any session it is not known whose part is meant, and everybody's is evicted.
+///
+/// A key of another type than the functions of the resource have evicts all of it. Several of these, and
+/// `#[invalidates(..)]`, may stand above one function.
 #[proc_macro_attribute]
 pub fn agent_invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
     invalidates::expand_agent(arguments.into(), &item.into()).into()

@@ -116,6 +116,8 @@ pub(crate) fn text_of(expr: &Expr) -> Option<LitStr> {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..
         }) => Some(text.clone()),
+        // What a macro has handed on.
+        Expr::Group(inner) => text_of(&inner.expr),
         _ => None,
     }
 }
@@ -126,6 +128,7 @@ pub(crate) fn bool_of(expr: &Expr) -> Option<bool> {
         Expr::Lit(ExprLit {
             lit: Lit::Bool(value), ..
         }) => Some(value.value),
+        Expr::Group(inner) => bool_of(&inner.expr),
         _ => None,
     }
 }

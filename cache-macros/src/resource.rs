@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprLit};
+use syn::{Expr, ExprLit, LitStr};
 
 use crate::error::Errors;
 use crate::function::names_ident;
@@ -72,6 +73,18 @@ impl Scope {
 pub(crate) fn missing(attribute: &str) -> syn::Error {
     syn::Error::new(
         proc_macro2::Span::call_site(),
-        format!("say which resource this belongs to: write `#[{attribute}(resource = \"cart\")]`"),
+        format!("`#[{attribute}]` has to say which resource: write `#[{attribute}(resource = \"cart\")]`"),
     )
+}
+
+/// Reads a text that stands by itself, and notes where it belongs.
+pub(crate) fn bare(input: ParseStream<'_>, errors: &mut Errors) -> bool {
+    let Ok(text) = input.fork().parse::<LitStr>() else {
+        return false;
+    };
+    let message = format!("say what this text is: write `resource = {:?}`", text.value());
+    errors.at(text, message);
+    options::skip_to_comma(input);
+    options::parse_comma(input, errors);
+    true
 }

@@ -221,9 +221,8 @@ fn scan(text: &str) -> Result<(String, Vec<Written>), String> {
 fn hole(inner: &str) -> Result<(Written, String), String> {
     let (path, spec) = match inner.split_once(':') {
         Some((path, spec)) if !spec.starts_with(':') => (path.trim(), format!(":{spec}")),
-        None => (inner.trim(), String::new()),
-        // `Self::ID`
-        Some(_) => (inner.trim(), String::new()),
+        // `Self::ID` has no format either.
+        None | Some(_) => (inner.trim(), String::new()),
     };
     if path.is_empty() || path.chars().all(|c| c.is_ascii_digit()) {
         return Err(format!(

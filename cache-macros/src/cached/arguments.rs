@@ -93,6 +93,10 @@ pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
             arguments.cache = parse_cache(input, errors);
         }
         while !input.is_empty() {
+            if attribute == Attribute::Agent && resource::bare(input, errors) {
+                arguments.may_miss_resource = false;
+                continue;
+            }
             match options::parse_one(input, errors) {
                 Some(given) => arguments.take(attribute, given, errors),
                 None => arguments.may_miss_resource = false,
@@ -140,114 +144,143 @@ impl Arguments {
             skip_args(attribute, &keyword, errors);
             return;
         }
-        if attribute == Attribute::In && BUILDER.contains(&&*word) {
-            let setting = match &*word {
-                "ttl" | "tti" => format!(".{word}(Duration::from_secs(60))"),
-                "policy" => ".policy(Policy::TinyLfu)".to_owned(),
-                "unbounded" => ".unbounded()".to_owned(),
-                "max_weight" | "weigher" => ".max_weight(1_000_000, weigher)".to_owned(),
-                "name" => ".name(\"users\")".to_owned(),
-                _ => ".max_size(1_000)".to_owned(),
-            };
-            errors.at(
-                &keyword,
-                format!("`{word}` belongs to the cache that `cached_in` names: write `{setting}` where it is built, `Cache::builder()`"),
-            );
-            return;
+        match &*word {
+            setting if attribute == Attribute::In && BUILDER.contains(&setting) => of_builder(&keyword, errors),
+            "tags" | "tag_fn" => self.take_tags(&keyword, form, errors),
+            "resource" | "scope" => self.take_resource(attribute, &keyword, form, errors),
+            _ => self.take_setting(attribute, &keyword, form, errors),
         }
+    }
+
+    fn take_tags(&mut self, keyword: &Ident, form: Form, errors: &mut Errors) {
+        match form {
+            Form::List(list) if keyword == "tags" => {
+                if let Some(tags) = template::list(keyword, list, errors) {
+                    options::once(&mut self.tags, keyword, tags, errors);
+                }
+            }
+            Form::Value(expr) if keyword == "tag_fn" => {
+                if tags::check_tag_fn(&expr, errors) {
+                    options::once(&mut self.tag_fn, keyword, expr, errors);
+                }
+            }
+            Form::Value(expr) => {
+                let text = options::text_of(&expr).map_or_else(|| "cart".to_owned(), |text| text.value());
+                errors.at(
+                    keyword,
+                    format!("`tags` is not written like this: write `tags({text:?})`"),
+                );
+            }
+            _ => not_like_this(keyword, errors),
+        }
+    }
+
+    fn take_resource(&mut self, attribute: Attribute, keyword: &Ident, form: Form, errors: &mut Errors) {
+        self.may_miss_resource &= keyword != "resource";
+        match form {
+            _ if attribute != Attribute::Agent => errors.at(
+                keyword,
+                format!("`{keyword}` belongs to functions of a resource: write `#[agent_cached(resource = \"cart\")]`"),
+            ),
+            Form::Value(expr) if keyword == "resource" => {
+                if let Some(resource) = Resource::parse(expr, errors) {
+                    options::once(&mut self.resource, keyword, resource, errors);
+                }
+            }
+            Form::Value(expr) => {
+                if let Some(scope) = Scope::parse(&expr, errors) {
+                    options::once(&mut self.scope, keyword, scope, errors);
+                }
+            }
+            _ => not_like_this(keyword, errors),
+        }
+    }
+
+    fn take_setting(&mut self, attribute: Attribute, keyword: &Ident, form: Form, errors: &mut Errors) {
+        let word = keyword.to_string();
         match (&*word, form) {
             ("max_size", Form::Value(expr)) => {
-                if check_count(&keyword, &expr, errors) {
-                    options::once(&mut self.max_size, &keyword, expr, errors);
+                if check_count(keyword, &expr, errors) {
+                    options::once(&mut self.max_size, keyword, expr, errors);
                 }
             }
             ("max_weight", Form::Value(expr)) => {
-                if check_count(&keyword, &expr, errors) {
-                    options::once(&mut self.max_weight, &keyword, expr, errors);
+                if check_count(keyword, &expr, errors) {
+                    options::once(&mut self.max_weight, keyword, expr, errors);
                 }
             }
-            ("unbounded", Form::Bare) => options::once(&mut self.unbounded, &keyword, (), errors),
+            ("unbounded", Form::Bare) => options::once(&mut self.unbounded, keyword, (), errors),
             ("unbounded", Form::Value(value)) => match options::bool_of(&value) {
-                Some(true) => options::once(&mut self.unbounded, &keyword, (), errors),
+                Some(true) => options::once(&mut self.unbounded, keyword, (), errors),
                 Some(false) => errors.at(value, "leave `unbounded` out: caches are bounded unless it is there"),
                 None => errors.at(value, "`unbounded` takes no value: write `unbounded`"),
             },
             ("ttl", Form::Value(expr)) => {
-                if let Some(lifetime) = lifetime(&keyword, expr, errors) {
-                    options::once(&mut self.ttl, &keyword, lifetime, errors);
+                if let Some(lifetime) = lifetime(keyword, expr, errors) {
+                    options::once(&mut self.ttl, keyword, lifetime, errors);
                 }
             }
             ("tti", Form::Value(expr)) => {
-                if let Some(lifetime) = lifetime(&keyword, expr, errors) {
-                    options::once(&mut self.tti, &keyword, lifetime, errors);
+                if let Some(lifetime) = lifetime(keyword, expr, errors) {
+                    options::once(&mut self.tti, keyword, lifetime, errors);
                 }
             }
             ("skip", Form::List(list)) => {
-                if let Some(names) = skip_list(&keyword, list, errors) {
-                    options::once(&mut self.skip, &keyword, names, errors);
+                if let Some(names) = skip_list(keyword, list, errors) {
+                    options::once(&mut self.skip, keyword, names, errors);
                 }
             }
-            ("key", Form::Value(expr)) => options::once(&mut self.key, &keyword, expr, errors),
-            ("cache_if", Form::Value(expr)) => options::once(&mut self.cache_if, &keyword, expr, errors),
-            ("weigher", Form::Value(expr)) => options::once(&mut self.weigher, &keyword, expr, errors),
+            ("key", Form::Value(expr)) => options::once(&mut self.key, keyword, expr, errors),
+            ("cache_if", Form::Value(expr)) => options::once(&mut self.cache_if, keyword, expr, errors),
+            ("weigher", Form::Value(expr)) => options::once(&mut self.weigher, keyword, expr, errors),
             ("policy", Form::Value(expr)) => {
                 if let Some(policy) = policy(&expr, errors) {
-                    options::once(&mut self.policy, &keyword, policy, errors);
+                    options::once(&mut self.policy, keyword, policy, errors);
                 }
             }
             ("name", Form::Value(expr)) => match options::text_of(&expr) {
-                Some(name) if !name.value().is_empty() => options::once(&mut self.name, &keyword, name, errors),
+                Some(name) if !name.value().is_empty() => options::once(&mut self.name, keyword, name, errors),
                 _ => errors.at(expr, "`name` is a text: write `name = \"users\"`"),
             },
-            ("tags", Form::List(list)) => {
-                if let Some(tags) = template::list(&keyword, list, errors) {
-                    options::once(&mut self.tags, &keyword, tags, errors);
-                }
-            }
-            ("tag_fn", Form::Value(expr)) => {
-                if tags::check_tag_fn(&expr, errors) {
-                    options::once(&mut self.tag_fn, &keyword, expr, errors);
-                }
-            }
-            ("resource", Form::Value(expr)) if attribute == Attribute::Agent => {
-                self.may_miss_resource = false;
-                if let Some(resource) = Resource::parse(expr, errors) {
-                    options::once(&mut self.resource, &keyword, resource, errors);
-                }
-            }
-            ("scope", Form::Value(expr)) if attribute == Attribute::Agent => {
-                if let Some(scope) = Scope::parse(&expr, errors) {
-                    options::once(&mut self.scope, &keyword, scope, errors);
-                }
-            }
             ("crate", Form::Value(expr)) => match expr {
-                Expr::Path(path) if path.qself.is_none() => options::once(&mut self.krate, &keyword, path.path, errors),
+                Expr::Path(path) if path.qself.is_none() => options::once(&mut self.krate, keyword, path.path, errors),
                 other => errors.at(other, "`crate` is a path: write `crate = ::cache_core`"),
             },
-            ("tags", Form::Value(expr)) => {
-                let text = options::text_of(&expr).map_or_else(|| "cart".to_owned(), |text| text.value());
-                errors.at(
-                    &keyword,
-                    format!("`tags` is not written like this: write `tags({text:?})`"),
-                );
-            }
-            (known, _) if OF_RESOURCE.contains(&known) && attribute != Attribute::Agent => errors.at(
-                &keyword,
-                format!("`{known}` belongs to functions of a resource: write `#[agent_cached(resource = \"cart\")]`"),
-            ),
-            (known, _) if STATIC.contains(&known) || OF_RESOURCE.contains(&known) => {
-                self.may_miss_resource &= known != "resource";
-                errors.at(
-                    &keyword,
-                    format!("`{known}` is not written like this: write {}", example(known)),
-                );
+            (known, _) if STATIC.contains(&known) => not_like_this(keyword, errors),
+            (scope @ ("global" | "session"), Form::Bare) if attribute == Attribute::Agent => {
+                errors.at(keyword, format!("say what this is: write `scope = \"{scope}\"`"));
             }
             _ => {
                 self.may_miss_resource = false;
-                options::unknown(attribute.name(), &keyword, &allowed(attribute), errors);
+                options::unknown(attribute.name(), keyword, &allowed(attribute), errors);
             }
         }
     }
+}
+
+/// Says where a setting belongs that is not one of the function's.
+fn of_builder(keyword: &Ident, errors: &mut Errors) {
+    let word = keyword.to_string();
+    let setting = match &*word {
+        "ttl" | "tti" => format!(".{word}(Duration::from_secs(60))"),
+        "policy" => ".policy(Policy::TinyLfu)".to_owned(),
+        "unbounded" => ".unbounded()".to_owned(),
+        "max_weight" | "weigher" => ".max_weight(1_000_000, weigher)".to_owned(),
+        "name" => ".name(\"users\")".to_owned(),
+        _ => ".max_size(1_000)".to_owned(),
+    };
+    errors.at(
+        keyword,
+        format!("`{word}` belongs to the cache that `cached_in` names: write `{setting}` where it is built, `Cache::builder()`"),
+    );
+}
+
+fn not_like_this(keyword: &Ident, errors: &mut Errors) {
+    let word = keyword.to_string();
+    errors.at(
+        keyword,
+        format!("`{word}` is not written like this: write {}", example(&word)),
+    );
 }
 
 fn allowed(attribute: Attribute) -> Vec<&'static str> {

@@ -120,39 +120,14 @@ pub(super) fn plan(
     let reaching = reaching(&parameters, &in_key, &arguments, returns.as_ref());
     let is_static = attribute != Attribute::In;
     if is_static {
-        for (parameter, tokens) in &reaching {
-            let instead = match attribute {
-                Attribute::Agent => "write the types out",
-                _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
-            };
-            errors.at(
-                tokens,
-                format!(
-                    "the generic parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
-                     {instead}"
-                ),
-            );
-        }
+        check_generic(attribute, &reaching, errors);
     }
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
         None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, errors)),
-        None => Key::Exprs(
-            in_key
-                .iter()
-                .map(|at| {
-                    let name = &arguments[*at].name;
-                    syn::parse_quote!(#name)
-                })
-                .collect(),
-        ),
+        None => Key::Exprs(in_key.iter().map(|at| arguments[*at].name_expr()).collect()),
     };
-    if in_key.len() > MAX_PARTS && !matches!(&key, Key::Exprs(exprs) if exprs.len() <= MAX_PARTS) {
-        errors.at(
-            &function.sig.ident,
-            format!("a key has at most {MAX_PARTS} parts: leave arguments out with `skip(..)`, or write `key = …`"),
-        );
-    }
+    check_length(&key, &in_key, &function, errors);
 
     let cache_code = given.cache.as_ref().map(ToTokens::to_token_stream);
     let kept: Vec<usize> = (0..arguments.len())
@@ -165,7 +140,8 @@ pub(super) fn plan(
         receiver: keyed_by_self || cache_code.is_some_and(|code| names_ident(code, "self")),
         is_keyed: is_keyed_by_expr,
     };
-    let labels = tags::check(given.tags.take(), given.tag_fn.take(), &known, errors);
+    let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
+    let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);
     let place = place::of(&function.sig.ident);
     let in_impl = function.receiver().is_some()
         || function.names_self_type()
@@ -429,6 +405,32 @@ fn reaching(
             Some((parameter.clone(), tokens))
         })
         .collect()
+}
+
+/// A static cache has one type.
+fn check_generic(attribute: Attribute, reaching: &[(String, TokenStream)], errors: &mut Errors) {
+    let instead = match attribute {
+        Attribute::Agent => "write the types out",
+        _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
+    };
+    for (parameter, tokens) in reaching {
+        errors.at(
+            tokens,
+            format!(
+                "the generic parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
+                 {instead}"
+            ),
+        );
+    }
+}
+
+fn check_length(key: &Key, in_key: &[usize], function: &Function, errors: &mut Errors) {
+    if in_key.len() > MAX_PARTS && !matches!(key, Key::Exprs(exprs) if exprs.len() <= MAX_PARTS) {
+        errors.at(
+            &function.sig.ident,
+            format!("a key has at most {MAX_PARTS} parts: leave arguments out with `skip(..)`, or write `key = …`"),
+        );
+    }
 }
 
 /// Whose field an expression names, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay in the key.)

@@ -1,7 +1,6 @@
 //! `tags(..)` and `tag_fn = ..`: what they say, and whether it can be known of an entry.
 
 use proc_macro2::Ident;
-use quote::ToTokens as _;
 use syn::visit::Visit;
 use syn::{Expr, ExprClosure};
 
@@ -52,9 +51,9 @@ pub(super) fn check_tag_fn(tag_fn: &Expr, errors: &mut Errors) -> bool {
 }
 
 /// The tags of an entry, or what keeps them from being known.
-pub(super) fn check(tags: Worded<Vec<Expr>>, tag_fn: Worded<Expr>, known: &Known<'_>, errors: &mut Errors) -> Labels {
+pub(super) fn check(tags: &[Expr], tag_fn: Worded<Expr>, known: &Known<'_>, errors: &mut Errors) -> Labels {
     let mut templates: Vec<Template> = Vec::new();
-    for tag in tags.iter().flat_map(|(_, tags)| tags) {
+    for tag in tags {
         let Some(template) = Template::parse(tag, "`tags(\"cart\")`", known.function, known.arguments, errors) else {
             continue;
         };
@@ -122,11 +121,16 @@ fn check_captures(closure: &ExprClosure, known: &Known<'_>, errors: &mut Errors)
         .iter()
         .find(|name| (bindings.contains(name) || *name == "self") && !names.bound.contains(name));
     if let Some(name) = captured {
+        let example = if name == "self" {
+            "shop:{self.id}".to_owned()
+        } else {
+            format!("{name}:{{{name}}}")
+        };
         errors.at(
-            name.to_token_stream(),
+            name,
             format!(
                 "`tag_fn` has nothing but the value: write a tag that is made of arguments as a text, as in \
-                 `tags(\"{name}:{{{name}}}\")`"
+                 `tags(\"{example}\")`"
             ),
         );
     }

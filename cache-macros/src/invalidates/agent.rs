@@ -40,7 +40,9 @@ pub(super) fn parse(tokens: TokenStream, function: Option<&Function>, errors: &m
     let mut given = Options::default();
     let parser = |input: ParseStream<'_>| {
         while !input.is_empty() {
-            if is_option(input) {
+            if resource::bare(input, errors) {
+                given.has_stranger = true;
+            } else if is_option(input) {
                 match options::parse_one(input, errors) {
                     Some(option) => given.take(option, function, errors),
                     None => given.has_stranger = true,
@@ -86,7 +88,8 @@ fn is_option(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     ahead.call(Ident::parse_any).is_ok_and(|word| {
         let word = word.to_string();
-        ["skip_args", "tag", "tags"].contains(&&*word) || options::nearest(&word, &ALLOWED).is_some()
+        ["skip_args", "tag", "tags", "global", "session"].contains(&&*word)
+            || options::nearest(&word, &ALLOWED).is_some()
     })
 }
 
@@ -125,6 +128,9 @@ impl Options {
                     &keyword,
                     "a resource has no tags of yours: write `#[invalidates(tag = \"cart\")]` for what carries one",
                 );
+            }
+            (scope @ ("global" | "session"), Form::Bare) => {
+                errors.at(&keyword, format!("say what this is: write `scope = \"{scope}\"`"));
             }
             (known, _) if ALLOWED.contains(&known) => {
                 self.has_stranger |= known == "resource";

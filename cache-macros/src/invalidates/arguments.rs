@@ -20,10 +20,15 @@ pub(super) struct Arguments {
 
 /// What is evicted.
 pub(super) enum Target {
-    /// Entries of a cache.
-    Entries { cache: Cached, keys: Keys },
+    Entries(Box<Entries>),
     /// Whatever carries a tag.
-    Tag(Box<Template>),
+    Tag(Template),
+}
+
+/// Entries of a cache.
+pub(super) struct Entries {
+    pub(super) cache: Cached,
+    pub(super) keys: Keys,
 }
 
 /// Whose entries.
@@ -67,7 +72,7 @@ pub(super) fn parse(tokens: TokenStream, function: Option<&Function>, errors: &m
             } else {
                 match input.parse::<Expr>() {
                     Ok(expr) => match target(expr, errors) {
-                        Some(target) => arguments.targets.push(target),
+                        Some(entries) => arguments.targets.push(Target::Entries(Box::new(entries))),
                         None => failed = true,
                     },
                     Err(error) => {
@@ -110,25 +115,25 @@ fn is_option(input: ParseStream<'_>) -> bool {
     })
 }
 
-fn target(expr: Expr, errors: &mut Errors) -> Option<Target> {
+fn target(expr: Expr, errors: &mut Errors) -> Option<Entries> {
     match expr {
         Expr::Path(path) if path.qself.is_none() => match cached(path.path) {
             Cached::Cache(cache) => {
                 say_which(&cache, errors);
                 None
             }
-            cache => Some(Target::Entries {
+            cache => Some(Entries {
                 cache,
                 keys: Keys::ByName,
             }),
         },
         Expr::Call(call) => match *call.func {
-            Expr::Path(path) if path.qself.is_none() => Some(Target::Entries {
+            Expr::Path(path) if path.qself.is_none() => Some(Entries {
                 cache: cached(path.path),
                 keys: keys(call.args.into_iter().collect()),
             }),
             // `(self.users)(id)`, `(USERS)(id)`.
-            Expr::Paren(cache) => Some(Target::Entries {
+            Expr::Paren(cache) => Some(Entries {
                 cache: Cached::Cache(*cache.expr),
                 keys: keys(call.args.into_iter().collect()),
             }),
@@ -136,7 +141,7 @@ fn target(expr: Expr, errors: &mut Errors) -> Option<Target> {
         },
         Expr::MethodCall(call) if call.turbofish.is_none() => {
             let (receiver, field) = (&call.receiver, &call.method);
-            Some(Target::Entries {
+            Some(Entries {
                 cache: Cached::Cache(syn::parse_quote!(#receiver.#field)),
                 keys: keys(call.args.into_iter().collect()),
             })
@@ -160,7 +165,7 @@ fn say_which(cache: &Expr, errors: &mut Errors) {
     );
 }
 
-fn not_a_target(expr: Expr, errors: &mut Errors) -> Option<Target> {
+fn not_a_target(expr: Expr, errors: &mut Errors) -> Option<Entries> {
     errors.at(
         expr,
         "this is not something cached: write a cached function, as in `get_user`, a call of one, as in `get_user(id)` or \
@@ -261,7 +266,7 @@ impl Arguments {
         self.has_tags = true;
         let Some(function) = function else { return };
         if let Some(tag) = Template::parse(expr, example, function, &function.arguments(), errors) {
-            self.targets.push(Target::Tag(Box::new(tag)));
+            self.targets.push(Target::Tag(tag));
         }
     }
 
@@ -274,15 +279,12 @@ impl Arguments {
     /// The last target, as it would stand in a corrected attribute.
     fn last_written(&self) -> String {
         let last = self.targets.iter().rev().find_map(|target| match target {
-            Target::Entries {
-                cache: Cached::Function(path),
-                ..
-            } => Some(path.to_token_stream()),
-            Target::Entries {
-                cache: Cached::Method(of, method),
-                ..
-            } => Some(quote!(#of::#method)),
-            _ => None,
+            Target::Entries(entries) => match &entries.cache {
+                Cached::Function(path) => Some(path.to_token_stream()),
+                Cached::Method(of, method) => Some(quote!(#of::#method)),
+                Cached::Cache(_) => None,
+            },
+            Target::Tag(_) => None,
         });
         last.unwrap_or_else(|| quote!(get_user)).to_string().replace(' ', "")
     }
@@ -294,16 +296,15 @@ impl Arguments {
                 keyword,
                 format!("`{keyword}` says which entries, but not of what: write the cached function before it, as in `invalidates(get_user, {keyword}…)`"),
             ),
-            Some(Target::Entries {
-                keys: place @ Keys::ByName,
-                ..
-            }) => *place = keys,
+            Some(Target::Entries(entries)) if matches!(entries.keys, Keys::ByName) => entries.keys = keys,
             Some(target) => {
                 let before = match target {
                     Target::Tag(_) => "a tag evicts everything that carries it",
-                    Target::Entries { keys: Keys::All, .. } => "everything is evicted already",
-                    Target::Entries { keys: Keys::Made(_), .. } => "`key_fn` says already which entry",
-                    Target::Entries { .. } => "the call says already which entry",
+                    Target::Entries(entries) => match entries.keys {
+                        Keys::All => "everything is evicted already",
+                        Keys::Made(_) => "`key_fn` says already which entry",
+                        _ => "the call says already which entry",
+                    },
                 };
                 errors.at(keyword, format!("{before}: leave `{keyword}` out"));
             }

@@ -18,7 +18,8 @@ use crate::template::{self, Root, Template};
 
 pub(super) fn tokens(arguments: &Arguments, function: &Function) -> TokenStream {
     let code = Code::new(&arguments.krate, function);
-    let is_by_name = |target: &Target| matches!(target, Target::Entries { keys: Keys::ByName, .. });
+    let is_by_name =
+        |target: &Target| matches!(target, Target::Entries(entries) if matches!(entries.keys, Keys::ByName));
     let named = arguments.targets.iter().any(is_by_name).then(|| code.bag());
     let begun = arguments.targets.iter().map(|target| code.begin(target));
     code.function(&named.unwrap_or_default(), begun)
@@ -159,7 +160,7 @@ impl<'f> Code<'f> {
     fn begin(&self, target: &Target) -> TokenStream {
         let private = &self.private;
         let (cache, keys) = match target {
-            Target::Entries { cache, keys } => (cache, keys),
+            Target::Entries(entries) => (&entries.cache, &entries.keys),
             Target::Tag(tag) => return self.begin_tag(tag),
         };
         match (cache, keys) {

@@ -4,9 +4,9 @@
 //! in. Where it cannot, because the key is an expression or the cache the user's own, each call brings them, made by the
 //! hidden companion `__tags` of references to the arguments, on a miss alone.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::spanned::Spanned as _;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::super::check::{Agent, Home, Key, Placement};
 use super::{Code, unraw};
@@ -159,21 +159,29 @@ impl Code<'_> {
     }
 
     fn value_tags_of(&self, value_type: &TokenStream, tags_type: &TokenStream) -> TokenStream {
-        let (value, tags, extend) = (hidden("value"), hidden("tags"), self.extend());
-        quote!(|#value #value_type, #tags #tags_type| #extend)
+        let (at, extend) = (self.at_tag_fn(), self.extend());
+        let (value, tags) = (Ident::new("value", at), Ident::new("tags", at));
+        quote_spanned!(at=> |#value #value_type, #tags #tags_type| #extend)
+    }
+
+    /// The place of the user's `tag_fn`. If that captures something, the closure around it is no pointer, and is what the
+    /// compiler complains of.
+    fn at_tag_fn(&self) -> Span {
+        let tag_fn = self.plan.labels.tag_fn.as_ref();
+        Span::mixed_site().located_at(tag_fn.map_or_else(Span::call_site, Spanned::span))
     }
 
     /// Adds what `tag_fn` makes of the value.
     fn extend(&self) -> TokenStream {
-        let (value, tags) = (hidden("value"), hidden("tags"));
         let Some(tag_fn) = &self.plan.labels.tag_fn else {
             return TokenStream::new();
         };
         // At the user's place, where the compiler says what is wrong with it.
-        let private = respan(&self.private, tag_fn.span());
-        let made = quote::quote_spanned!(tag_fn.span()=> #private::key_fn_1(#tag_fn, #value));
-        let extend = quote::quote_spanned!(tag_fn.span()=> extend);
-        quote!(#tags.#extend(#made))
+        let (at, span) = (self.at_tag_fn(), tag_fn.span());
+        let (value, tags) = (Ident::new("value", at), Ident::new("tags", at));
+        let (private, extend) = (respan(&self.private, span), Ident::new("extend", span));
+        let made = quote_spanned!(span=> #private::key_fn_1(#tag_fn, #value));
+        quote_spanned!(at=> #tags.#extend(#made))
     }
 
     /// Adds each tag.
@@ -273,7 +281,7 @@ impl Code<'_> {
             (false, _) => quote!(::core::option::Option::None),
             (true, true) => {
                 let extend = self.value_tags_of(&TokenStream::new(), &TokenStream::new());
-                quote!(::core::option::Option::Some(#extend))
+                quote_spanned!(self.at_tag_fn()=> ::core::option::Option::Some(#extend))
             }
             (true, false) => {
                 let extend = self.companion("value_tags", true);
@@ -288,17 +296,13 @@ impl Code<'_> {
         let private = &self.private;
         match self.labels(home) {
             None => {
-                let name = hidden_call(verb);
+                let name = format_ident!("{verb}");
                 (quote!(#private::#name), TokenStream::new())
             }
             Some(labels) => {
-                let name = hidden_call(&format!("{verb}_labelled"));
+                let name = format_ident!("{verb}_labelled");
                 (quote!(#private::#name), quote!(#labels,))
             }
         }
     }
-}
-
-fn hidden_call(name: &str) -> proc_macro2::Ident {
-    proc_macro2::Ident::new(name, proc_macro2::Span::call_site())
 }

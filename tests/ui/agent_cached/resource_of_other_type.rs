@@ -1,0 +1,10 @@
+use cache_core::agent_cached;
+
+const CART: &str = "cart";
+
+#[agent_cached(resource = CART)]
+async fn get_cart(user: u64) -> u64 {
+    user
+}
+
+fn main() {}

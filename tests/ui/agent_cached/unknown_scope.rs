@@ -1,0 +1,8 @@
+use cache_core::agent_cached;
+
+#[agent_cached(resource = "cart", scope = "user")]
+async fn get_cart(user: u64) -> u64 {
+    user
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use cache_core::agent_invalidates;
+
+#[agent_invalidates(resource = "cart", key_fn = |_user, _item| 1.5)]
+async fn add(user: u64, item: &str) {
+    let _ = (user, item);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use cache_core::agent_invalidates;
+
+#[agent_invalidates("cart", session)]
+async fn add(user: u64) {
+    let _ = user;
+}
+
+fn main() {}

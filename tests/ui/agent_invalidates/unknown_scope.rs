@@ -1,0 +1,8 @@
+use cache_core::agent_invalidates;
+
+#[agent_invalidates(resource = "cart", scope = "Session")]
+async fn add(user: u64, item: &str) {
+    let _ = (user, item);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use cache_core::cached_lru;
+
+#[cached_lru(key = id, tags("user:{id}", "region:{region}"))]
+async fn get(id: u64, region: &str) -> u64 {
+    id + region.len() as u64
+}
+
+fn main() {}
