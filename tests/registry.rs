@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cache_core::registry::{self, Capacity, Kind};
-use cache_core::{__private as private, Cache, Policy, cached_lru};
+use cache_core::{__private as private, Cache, Policy, agent_cached, cached_lru, cached_ttl};
 
 fn named(name: &str) -> Cache<u64, u64> {
     Cache::builder().name(name.to_owned()).build()
 }
 
-/// Held to write by who clears all caches, and to read by who keeps something.
-static CLEARING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+/// One test at a time: who lists all caches holds those of the others for a moment, and who clears them clears theirs.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The names that are live and begin like this.
 fn names(start: &str) -> Vec<String> {
@@ -23,6 +23,7 @@ fn names(start: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_cache_is_known_while_it_lives_and_not_longer() {
+    let _alone = ALONE.lock().await;
     let cache = named("known");
     let clone = cache.clone();
     assert_eq!(names("known"), ["known"]);
@@ -34,7 +35,7 @@ async fn a_cache_is_known_while_it_lives_and_not_longer() {
 
 #[tokio::test]
 async fn a_handle_keeps_the_cache_alive() {
-    let _kept = CLEARING.read().await;
+    let _alone = ALONE.lock().await;
     let cache = named("held");
     cache.insert(1, 1).await;
     let any = registry::get("held").unwrap();
@@ -46,7 +47,7 @@ async fn a_handle_keeps_the_cache_alive() {
 
 #[tokio::test]
 async fn what_a_handle_tells() {
-    let _kept = CLEARING.read().await;
+    let _alone = ALONE.lock().await;
     let built = Cache::<u64, String>::builder()
         .name("told")
         .max_weight(10, |_, text| u32::try_from(text.len()).unwrap())
@@ -89,23 +90,49 @@ async fn annotated(id: u64) -> u64 {
     id
 }
 
+#[cached_ttl(name = "for_a_minute", tags("minutes", "minute:{id}"))]
+async fn for_a_minute(id: u64) -> u64 {
+    id
+}
+
+#[agent_cached(resource = "registry", name = "for_a_tool")]
+async fn for_a_tool(id: u64) -> u64 {
+    id
+}
+
+struct Computed;
+
+impl Computed {
+    #[cached_ttl(ttl = Duration::from_secs(7), name = "computed", policy = "tiny_lfu", skip(self))]
+    async fn of(&self, id: u64) -> u64 {
+        id
+    }
+}
+
 #[tokio::test]
 async fn a_function_says_what_made_its_cache() {
+    let _alone = ALONE.lock().await;
     annotated(1).await;
     let any = registry::get("annotated").unwrap();
     assert_eq!((any.kind(), any.capacity()), (Kind::CachedLru, Capacity::Entries(7)));
-    let ttl = private::Settings::unbounded("settings")
-        .kind(Kind::CachedTtl)
-        .build::<u64, u64>();
-    assert_eq!(registry::get(ttl.name()).unwrap().kind(), Kind::CachedTtl);
-    let agent = private::of_kind(Cache::<u64, u64>::builder(), Kind::AgentCached)
-        .name("agent")
-        .build();
-    assert_eq!(registry::get(agent.name()).unwrap().kind(), Kind::AgentCached);
+    for_a_minute(1).await;
+    for_a_tool(1).await;
+    Computed.of(1).await;
+    let named = |name: &str| registry::get(name).unwrap();
+    assert_eq!(named("for_a_minute").kind(), Kind::CachedTtl);
+    assert_eq!(named("for_a_minute").tags(), ["minutes", "minute:{id}"]);
+    assert_eq!(named("for_a_tool").kind(), Kind::AgentCached);
+    assert_eq!(named("computed").kind(), Kind::CachedTtl);
+    assert_eq!(named("computed").policy(), Policy::TinyLfu);
+    let own = Cache::<u64, u64>::builder().name("own").unbounded().build();
+    let any = named(own.name());
+    assert_eq!((any.kind(), any.capacity()), (Kind::Builder, Capacity::Unbounded));
+    assert_eq!(any.policy(), Policy::Lru);
 }
 
 #[tokio::test]
 async fn names_are_unique_and_numbers_are_used_again() {
+    let _alone = ALONE.lock().await;
     let mut caches: Vec<_> = (0..4).map(|_| named("same")).collect();
     let told: Vec<_> = caches.iter().map(|it| it.name().to_owned()).collect();
     assert_eq!(told, ["same", "same#2", "same#3", "same#4"]);
@@ -123,6 +150,7 @@ async fn names_are_unique_and_numbers_are_used_again() {
 
 #[tokio::test]
 async fn a_crowd_of_one_name_comes_and_goes() {
+    let _alone = ALONE.lock().await;
     // A cache is not a small thing, so not as many as names could be.
     let crowd: Vec<_> = (0..2_000).map(|_| named("crowd")).collect();
     assert_eq!(crowd.last().unwrap().name(), "crowd#2000");
@@ -136,6 +164,7 @@ async fn a_crowd_of_one_name_comes_and_goes() {
 
 #[test]
 fn threads_that_make_caches_of_one_name_get_different_ones() {
+    let _alone = ALONE.blocking_lock();
     let made: Vec<Cache<u64, u64>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| {
@@ -165,7 +194,7 @@ fn threads_that_make_caches_of_one_name_get_different_ones() {
 /// Where it matters: a value that is loading when all caches are cleared is not kept.
 #[tokio::test]
 async fn clearing_all_has_the_force_of_a_clear() {
-    let _clearing = CLEARING.write().await;
+    let _alone = ALONE.lock().await;
     let (a, b) = (named("all a"), Cache::<String, String>::builder().name("all b").build());
     a.insert(1, 1).await;
     b.insert("two".to_owned(), "two".to_owned()).await;
@@ -189,6 +218,7 @@ impl Drop for Asks {
 
 #[tokio::test]
 async fn values_that_go_with_their_cache_may_ask_the_registry() {
+    let _alone = ALONE.lock().await;
     let cache = Cache::<u64, Arc<Asks>>::builder().name("asks").build();
     cache.insert(1, Arc::new(Asks("asks"))).await;
     let any = registry::get("asks").unwrap();
@@ -230,6 +260,7 @@ fn logged() -> &'static Mutex<Vec<(log::Level, String)>> {
 
 #[tokio::test]
 async fn two_functions_of_one_name_are_warned_of_once() {
+    let _alone = ALONE.lock().await;
     let warnings = || {
         let logged = logged().lock().unwrap();
         let of_these = logged.iter().filter(|(_, text)| text.contains("twins"));
@@ -261,6 +292,7 @@ async fn two_functions_of_one_name_are_warned_of_once() {
 
 #[tokio::test]
 async fn what_is_not_given_a_name_is_numbered_as_well() {
+    let _alone = ALONE.lock().await;
     let caches = [(); 3].map(|()| Cache::<u64, u64>::builder().ttl(Duration::from_secs(1)).build());
     let [a, b, c] = caches.each_ref().map(Cache::name);
     assert!(a.starts_with("unnamed") && b.starts_with("unnamed#") && c.starts_with("unnamed#"));

@@ -62,6 +62,8 @@ pub(super) struct Settings {
     pub(super) tti: Option<Lifetime>,
     pub(super) policy: Policy,
     pub(super) name: Option<String>,
+    /// Which attribute said so.
+    pub(super) attribute: Attribute,
 }
 
 pub(super) enum BoundBy {
@@ -493,6 +495,7 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
         tti: given.tti.map(|(_, tti)| tti),
         policy: given.policy.map_or(Policy::Lru, |(_, policy)| policy),
         name: given.name.map(|(_, name)| name.value()),
+        attribute,
     }
 }
 

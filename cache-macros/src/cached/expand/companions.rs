@@ -5,6 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Signature;
 use syn::spanned::Spanned as _;
 
+use super::super::Attribute;
 use super::super::arguments::{Lifetime, Policy};
 use super::super::check::{BoundBy, Home, Key, Placement, Settings};
 use super::{Code, unraw};
@@ -201,7 +202,20 @@ impl Code<'_> {
             Policy::Lru => None,
             Policy::TinyLfu => Some(quote!(.policy(#krate::Policy::TinyLfu))),
         };
-        quote!(#krate::Cache::builder().name(#name) #bound #ttl #tti #policy)
+        let (private, kind) = (&self.private, self.kind_of_cache(settings));
+        quote!(#private::of_kind(#krate::Cache::builder(), #kind).name(#name) #bound #ttl #tti #policy)
+    }
+
+    /// What the registry calls such a cache.
+    pub(super) fn kind_of_cache(&self, settings: &Settings) -> TokenStream {
+        let krate = &self.krate;
+        let kind = match settings.attribute {
+            Attribute::Lru => quote!(CachedLru),
+            Attribute::Ttl => quote!(CachedTtl),
+            Attribute::Agent => quote!(AgentCached),
+            Attribute::In => quote!(Builder),
+        };
+        quote!(#krate::registry::Kind::#kind)
     }
 
     /// What the cache is called in statistics.

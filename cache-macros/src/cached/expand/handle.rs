@@ -8,6 +8,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Signature;
 
+use super::super::Attribute;
 use super::super::arguments::{Lifetime, Policy};
 use super::super::check::{BoundBy, Home, Key, Placement, Settings};
 use super::Code;
@@ -223,6 +224,11 @@ impl<'p> Code<'p> {
         }
         if let Policy::TinyLfu = settings.policy {
             setters.extend(quote!(.policy(#krate::Policy::TinyLfu)));
+        }
+        // That is what it is if nothing is said.
+        if settings.attribute != Attribute::Lru {
+            let kind = self.kind_of_cache(settings);
+            setters.extend(quote!(.kind(#kind)));
         }
         Some(quote!(#constant #setters))
     }
