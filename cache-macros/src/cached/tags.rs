@@ -27,8 +27,9 @@ pub(super) struct Known<'a> {
     pub(super) arguments: &'a [Argument],
     /// Those in the key, and those by which its cache is found.
     pub(super) kept: &'a [usize],
+    /// Whether `self` is among them.
     pub(super) receiver: bool,
-    /// The key is an expression, or a cache's own arguments.
+    /// Whether there is a `key = …`.
     pub(super) is_keyed: bool,
 }
 
@@ -106,6 +107,16 @@ fn check_captures(closure: &ExprClosure, known: &Known<'_>, errors: &mut Errors)
     impl<'ast> Visit<'ast> for Names {
         fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
             self.used.extend(path.path.get_ident().cloned());
+        }
+
+        // A function may be called what an argument is called.
+        fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+            if !matches!(*call.func, Expr::Path(_)) {
+                self.visit_expr(&call.func);
+            }
+            for argument in &call.args {
+                self.visit_expr(argument);
+            }
         }
 
         fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {

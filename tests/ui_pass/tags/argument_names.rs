@@ -25,6 +25,15 @@ async fn own(cache: &(Cache<(u64, u64, u64), u64>, Field), key: u64, tags: u64, 
     key + tags + value + cache.1.tags
 }
 
+fn labels(value: &u64) -> Option<String> {
+    Some(format!("called:{value}"))
+}
+
+#[cached_lru(tag_fn = |value| labels(value).into_iter().map(|key| key + "!"))]
+async fn called(labels: u64, key: u64) -> u64 {
+    labels + key
+}
+
 #[invalidates(tag = "{guards}{tag}{key}{value}{outcome}{private}")]
 async fn change(guards: u64, tag: u64, key: u64, value: u64, outcome: u64, private: u64) -> u64 {
     guards + tag + key + value + outcome + private
@@ -40,5 +49,7 @@ pub fn main() {
         assert_eq!(change(1, 1, 1, 1, 1, 1).await, 6);
         assert_eq!(get::stats().len, 0);
         assert_eq!(cache_core::invalidate_tag("3").await, 1);
+        called(1, 2).await;
+        assert_eq!(cache_core::invalidate_tag("called:3!").await, 1);
     });
 }
