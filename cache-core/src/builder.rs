@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::key::{Key, Value};
+use crate::registry::Kind;
 use crate::shared::TagsOf;
 use crate::store::{Bound, Policy};
 use crate::tag::{Index, Tags};
@@ -41,6 +42,7 @@ pub struct Builder<K, V> {
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) kind: Kind,
     /// As they were written, for the registry.
     pub(crate) declared_tags: Vec<Cow<'static, str>>,
     pub(crate) key_tags: Vec<TagsOf<K>>,
@@ -59,6 +61,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             policy: Policy::default(),
             clock: Clock::system(),
             weigher: None,
+            kind: Kind::Builder,
             declared_tags: Vec::new(),
             key_tags: Vec::new(),
             value_tags: Vec::new(),
@@ -66,7 +69,8 @@ impl<K: Key, V: Value> Builder<K, V> {
         }
     }
 
-    /// The name in statistics and messages. `"unnamed"` unless given.
+    /// The name in statistics and messages. `"unnamed"` unless given. A cache that is alive may have it already: see
+    /// [`Cache::name`] for what becomes of it then.
     ///
     /// # Example: a name
     /// ```

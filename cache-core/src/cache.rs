@@ -14,7 +14,6 @@ use crate::mutation::MutationGuard;
 use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
 use crate::shared::Shared;
 use crate::stats::{Count, Stats};
-use crate::store::Store as _;
 use crate::tag::{self, Labels, Tags};
 
 /// A cache that never serves what an invalidation made stale. A cheap clone of one shared cache.
@@ -64,7 +63,7 @@ impl<K: Key, V: Value> Cache<K, V> {
 
     pub(crate) fn new(builder: Builder<K, V>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(builder)),
+            shared: Shared::new(builder),
         }
     }
 
@@ -351,11 +350,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn clear(&self) {
-        let shared = &self.shared;
-        // So that what has expired is counted as that.
-        shared.reclaim_all();
-        let cleared = shared.flights.evict_all(|| shared.store.clear());
-        shared.count_cleared(cleared);
+        self.shared.clear();
     }
 
     /// Begins a mutation of what one key stands for: evicts it now, keeps nothing for it until the guard ends, and
@@ -451,7 +446,14 @@ impl<K: Key, V: Value> Cache<K, V> {
         self.shared.reset_stats();
     }
 
-    /// The name it was given.
+    /// Its name, which no other cache has that is alive: the one it was given, or, if that was taken when it was made, the
+    /// same with the smallest number that was free, as in `users#2`.
+    ///
+    /// # Example: two of a name
+    /// ```
+    /// let [a, b] = [(); 2].map(|()| cache_core::Cache::<u64, u64>::builder().name("users").build());
+    /// assert_eq!((a.name(), b.name()), ("users", "users#2"));
+    /// ```
     ///
     /// # Example: the default
     /// ```

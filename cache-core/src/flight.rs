@@ -38,7 +38,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use equivalent::Equivalent;
@@ -47,7 +47,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use slab::Slab;
 
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::tag::Origin;
+use crate::tag::{NEVER, Origin};
 
 /// Shards of a table: enough that unrelated misses seldom meet, few enough to be locked all at once.
 const SHARDS: usize = 16;
@@ -87,8 +87,9 @@ pub(crate) struct Flight<T> {
     id: FlightId,
     /// When it began and with which tags, in a cache whose entries carry tags.
     origin: Option<Origin>,
-    /// Set at the end if one of its tags was invalidated since it began: not for those who came after that.
-    is_outdated: AtomicBool,
+    /// Set at the end: if a tag that only turned out then was invalidated since the flight began, when that was. Its value is
+    /// not for those who came after that.
+    outdated_from: AtomicU64,
     state: Mutex<Progress<T>>,
 }
 
@@ -102,7 +103,7 @@ impl<T> Flight<T> {
         Arc::new(Self {
             id: FlightId::next(),
             origin,
-            is_outdated: AtomicBool::new(false),
+            outdated_from: AtomicU64::new(NEVER),
             state: Mutex::new(Progress {
                 ending: None,
                 waiting: Slab::new(),
@@ -161,8 +162,8 @@ impl<T> Drop for Landed<'_, T> {
 pub(crate) struct Waiter<T> {
     flight: Arc<Flight<T>>,
     place: Option<usize>,
-    /// Whether a tag was invalidated between the beginning of the flight and the coming of this waiter.
-    came_later: bool,
+    /// When it came, by the clock of the flight's origin, if that has one.
+    came_at: u64,
 }
 
 impl<T> Waiter<T> {
@@ -170,7 +171,7 @@ impl<T> Waiter<T> {
     fn new(flight: &Arc<Flight<T>>) -> Self {
         Self {
             place: None,
-            came_later: flight.origin().is_some_and(|origin| origin.now() != origin.began()),
+            came_at: flight.origin().map_or(0, Origin::now),
             flight: Arc::clone(flight),
         }
     }
@@ -192,7 +193,7 @@ impl<T: Clone> Future for Waiter<T> {
             if let Some(ending) = &state.ending {
                 this.place = None;
                 return Poll::Ready(match ending {
-                    Ending::Loaded(_) if this.came_later && this.flight.is_outdated.load(Ordering::Relaxed) => {
+                    Ending::Loaded(_) if this.came_at >= this.flight.outdated_from.load(Ordering::Relaxed) => {
                         Ending::Abandoned
                     }
                     ending => ending.clone(),
@@ -400,15 +401,15 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         flight
     }
 
-    /// The end of a load. If it is a success, `finish` hears whether it may still be kept, stores it then, and says whether
-    /// one of its tags was invalidated meanwhile. Then everybody who waits is told.
+    /// The end of a load. If it is a success, `finish` hears whether it may still be kept, stores it then, and says from
+    /// when on who joined may not have it. Then everybody who waits is told.
     pub(crate) fn land<R>(
         &self,
         hash: u64,
         key: &K,
         flight: &Arc<Flight<T>>,
         ending: Ending<T>,
-        finish: impl FnOnce(bool) -> (R, bool),
+        finish: impl FnOnce(bool) -> (R, u64),
     ) -> Option<R> {
         // Before the lock, so that it publishes after it, and even if `finish` panics.
         let landed = Landed {
@@ -429,8 +430,8 @@ impl<K: Eq + Clone, T> Flights<K, T> {
             };
             // Not `bool::then`, which would drop an unused `finish` here, under the lock.
             if landed.is_success() {
-                let (kept, is_outdated) = finish(may_be_kept);
-                flight.is_outdated.store(is_outdated, Ordering::Relaxed);
+                let (kept, outdated_from) = finish(may_be_kept);
+                flight.outdated_from.store(outdated_from, Ordering::Relaxed);
                 Some(kept)
             } else {
                 None

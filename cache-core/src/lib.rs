@@ -36,6 +36,13 @@
 //! # }
 //! ```
 //!
+//! # More than one function
+//! - Entries carry *tags*, and [`invalidate_tag`] or `#[invalidates(tag = "user:{id}")]` evicts all that carry one, of all
+//!   caches: [`Builder::tags`], [`Builder::tag_fn`].
+//! - [`agent_cached`] and [`agent_invalidates`] are for the tools of agents, which read and change *resources*, for everybody or
+//!   in a [`session`].
+//! - An [`observer`] hears of every change of a cache, or of all of them. The [`registry`] lists the caches there are.
+//!
 //! # Why it is made like this
 //! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
 //! kept after it, and no store can know that: it sees an insertion, not when the value was read.
@@ -58,9 +65,11 @@ mod load;
 #[cfg(all(test, cache_core_model))]
 mod model;
 mod mutation;
+pub mod observer;
 mod outcome;
 mod reaper;
 mod reentry;
+pub mod registry;
 pub mod session;
 mod shared;
 mod stats;
@@ -84,4 +93,4 @@ pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{cached_in, cached_lru, cached_ttl, invalidates};
+pub use cache_macros::{agent_cached, agent_invalidates, cached_in, cached_lru, cached_ttl, invalidates};

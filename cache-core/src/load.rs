@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::reentry::{self, Edge, Running};
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::store::{Entry, Store};
+use crate::store::Entry;
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
@@ -314,32 +314,39 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         let (shared, hash, key) = (self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
         let replaced = shared.flights.land(hash, key, &flight, ending, |may_be_kept| {
-            let (began, is_outdated) = flight.origin().map_or((tag::NOW, false), |origin| {
-                (origin.began(), origin.is_outdated_by(tags))
-            });
-            let replaced = match (may_be_kept, keep && !is_outdated) {
-                (true, true) => shared.keep_tagged(Arc::clone(&entry), tags, began),
+            let origin = flight.origin();
+            let replaced = match (may_be_kept, keep) {
+                (true, true) => {
+                    let began = origin.map_or(tag::NOW, Origin::began);
+                    shared.keep_tagged(Arc::clone(&entry), tags, began)
+                }
                 // What a reload found is not to be kept, and what it came to replace is older still.
-                (true, false) => shared.store.remove(hash, key),
+                (true, false) => shared.push_out(hash, key),
                 (false, _) => None,
             };
-            (replaced, is_outdated)
+            (replaced, origin.map_or(tag::NEVER, |origin| origin.outdated_from(tags)))
         });
         drop((replaced, entry));
         shared.settle_soon();
     }
 
     fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
-        match std::mem::replace(&mut self.stage, Stage::Ended) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        if matches!(stage, Stage::Leading(_) | Stage::Alone) {
+            // Before those who wait hear of it, and load in their turn.
+            self.shared.observers().write_failure(|| self.key.clone());
+        }
+        match stage {
             Stage::Leading(flight) => {
                 self.count(Count::LoadFailures);
                 self.shared
                     .flights
-                    .land(self.hash, &self.key, &flight, ending, |_| ((), false));
+                    .land(self.hash, &self.key, &flight, ending, |_| ((), tag::NEVER));
             }
             Stage::Alone => self.count(Count::LoadFailures),
-            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => {}
+            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => return,
         }
+        self.shared.observers().deliver();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::flight::{Ending, Entered, Flights};
 use crate::mutation::MutationGuard;
 use crate::store::{Bound, Entry, Life, Look, RecencyStore, Store};
 use crate::sync::lock;
-use crate::tag::{Index, Tag};
+use crate::tag::{Index, NEVER, Tag};
 
 const KEYS: u64 = 2;
 const RUNS: usize = 20_000;
@@ -96,12 +96,12 @@ fn plain() -> Box<dyn Versions> {
 }
 
 fn recency() -> Box<dyn Versions> {
-    Box::new(RecencyStore::new(Bound::Entries(100)))
+    Box::new(RecencyStore::new(Bound::Entries(100), Arc::new(())))
 }
 
 /// One that has to let go of one key for the other.
 fn narrow() -> Box<dyn Versions> {
-    Box::new(RecencyStore::new(Bound::Entries(1)))
+    Box::new(RecencyStore::new(Bound::Entries(1), Arc::new(())))
 }
 
 impl World {
@@ -165,11 +165,11 @@ impl World {
         );
     }
 
-    fn keep(&self, may_be_kept: bool, key: u64, value: u64) -> ((), bool) {
+    fn keep(&self, may_be_kept: bool, key: u64, value: u64) -> ((), u64) {
         if may_be_kept {
             self.store.insert(key, value);
         }
-        ((), false)
+        ((), NEVER)
     }
 
     fn reload(&self, key: u64) {

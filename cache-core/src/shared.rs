@@ -4,11 +4,11 @@
 //! invariants in [`crate::flight`]. What leaves the store is dropped after that lock, because a value's drop is foreign
 //! code.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use equivalent::Equivalent;
@@ -17,9 +17,11 @@ use crate::builder::{Builder, Weigher};
 use crate::clock::Clock;
 use crate::flight::Flights;
 use crate::key::{Key, Value};
+use crate::observer::{Cause, Observers, Reason};
 use crate::reaper::{self, Reclaim};
+use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
-use crate::store::{Cleared, EitherStore, Entry, Kept, Life, Look, Store};
+use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Life, Look, Policy, Store};
 use crate::tag::{self, Evict, Index, Tag, Tags};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
@@ -32,7 +34,13 @@ const HITS_TO_AGE: u64 = 1 << 18;
 pub(crate) type TagsOf<T> = Box<dyn Fn(&T, &mut Tags) + Send + Sync>;
 
 pub(crate) struct Shared<K, V> {
-    pub(crate) name: Cow<'static, str>,
+    // First, so that the name is free before values are dropped, which is foreign code.
+    registration: Registration,
+    pub(crate) name: Arc<str>,
+    kind: Kind,
+    policy: Policy,
+    bound: Bound,
+    pub(crate) declared_tags: Vec<Cow<'static, str>>,
     pub(crate) store: EitherStore<K, V>,
     pub(crate) flights: Flights<K, Arc<Entry<K, V>>>,
     pub(crate) counters: Counters,
@@ -44,8 +52,6 @@ pub(crate) struct Shared<K, V> {
     key_tags: Vec<TagsOf<K>>,
     value_tags: Vec<TagsOf<V>>,
     pub(crate) index: &'static Index,
-    keeps_nothing: bool,
-    max_weight: Option<u64>,
     /// What the store had evicted when the statistics were last reset.
     evictions_before: AtomicU64,
     /// Whether the reaper knows of this cache.
@@ -55,10 +61,24 @@ pub(crate) struct Shared<K, V> {
 }
 
 impl<K: Key, V: Value> Shared<K, V> {
-    pub(crate) fn new(builder: Builder<K, V>) -> Self {
+    pub(crate) fn new(builder: Builder<K, V>) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let types = type_name::<(K, V)>();
+            let registration = Registration::new(&builder.name, builder.kind, types, this.clone());
+            Self::registered(builder, registration)
+        })
+    }
+
+    fn registered(builder: Builder<K, V>, registration: Registration) -> Self {
+        let observers = registration.observers();
         Self {
-            store: EitherStore::new(builder.policy, builder.bound),
-            name: builder.name,
+            name: Arc::clone(observers.name()),
+            store: EitherStore::new(builder.policy, builder.bound, Arc::clone(observers) as _),
+            registration,
+            kind: builder.kind,
+            policy: builder.policy,
+            bound: builder.bound,
+            declared_tags: builder.declared_tags,
             flights: Flights::new(),
             counters: Counters::new(),
             clock: builder.clock,
@@ -69,8 +89,6 @@ impl<K: Key, V: Value> Shared<K, V> {
             key_tags: builder.key_tags,
             value_tags: builder.value_tags,
             index: builder.index.unwrap_or_else(tag::index),
-            keeps_nothing: builder.bound.keeps_nothing(),
-            max_weight: builder.bound.max_weight(),
             evictions_before: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             warned: AtomicBool::new(false),
@@ -97,7 +115,7 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     /// Keeps an entry with tags, if all of them let a load that began then in, and removes what it came to replace if not.
-    /// Like [`keep`](Self::keep). `true` if it may be outdated.
+    /// As for [`keep`](Self::keep).
     pub(crate) fn keep_tagged(
         self: &Arc<Self>,
         entry: Arc<Entry<K, V>>,
@@ -108,7 +126,7 @@ impl<K: Key, V: Value> Shared<K, V> {
             let kept = Arc::clone(&entry) as Arc<dyn Kept>;
             let this = Arc::downgrade(self);
             if self.index.enlist(&kept, this, tags, began).is_err() {
-                return self.store.remove(entry.hash(), &entry.key);
+                return self.push_out(entry.hash(), &entry.key);
             }
         }
         self.keep(entry)
@@ -176,25 +194,51 @@ impl<K: Key, V: Value> Shared<K, V> {
     /// Stores an entry. Only under the lock of its key; the caller drops what comes back after it, and then calls
     /// [`settle_soon`](Self::settle_soon).
     pub(crate) fn keep(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
-        let too_heavy = self.max_weight.is_some_and(|most| u64::from(entry.weight()) > most);
+        let most = self.bound.max_weight();
+        let too_heavy = most.is_some_and(|most| u64::from(entry.weight()) > most);
         // Not even for a moment: it would push out what could stay.
-        if self.keeps_nothing || too_heavy || entry.has_expired(&self.clock) {
-            return self.store.remove(entry.hash(), &entry.key);
+        if self.bound.keeps_nothing() || too_heavy || entry.has_expired(&self.clock) {
+            return self.push_out(entry.hash(), &entry.key);
         }
-        let replaced = self.store.insert(entry);
+        let put = self.store.put(entry, &self.clock);
+        if !put.is_kept {
+            return self.pushed_out(put.former?, put.former_had_expired);
+        }
         self.counters.one(Count::Insertions);
-        if replaced
-            .as_ref()
-            .is_some_and(|replaced| replaced.has_expired(&self.clock))
-        {
+        if put.former_had_expired {
             self.counters.one(Count::Expirations);
         }
-        replaced
+        put.former
     }
 
-    /// Drops what has left the store as far as that can be done now, and has the reaper do the rest, and look after what
-    /// time will end. Where no lock is held, after everything that changes the store.
+    /// Removes what a newer value replaces that is not kept itself. As for [`keep`](Self::keep).
+    pub(crate) fn push_out(&self, hash: u64, key: &K) -> Option<Arc<Entry<K, V>>> {
+        let former = self.store.remove(hash, key)?;
+        let has_expired = former.has_expired(&self.clock);
+        self.pushed_out(former, has_expired)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the end of two functions that return an option")]
+    fn pushed_out(&self, former: Arc<Entry<K, V>>, has_expired: bool) -> Option<Arc<Entry<K, V>>> {
+        if has_expired {
+            self.counters.one(Count::Expirations);
+        }
+        if self.observers().is_open() {
+            let cause = if has_expired { Cause::Expired } else { Cause::Replaced };
+            let former = Arc::clone(&former) as Arc<dyn Kept>;
+            self.observers().write(cause, Some(&former), None);
+        }
+        Some(former)
+    }
+
+    pub(crate) fn observers(&self) -> &Arc<Observers> {
+        self.registration.observers()
+    }
+
+    /// Tells observers, drops what has left the store as far as that can be done now, and has the reaper do the rest, and
+    /// look after what time will end. Where no lock is held, after everything that changes the store.
     pub(crate) fn settle_soon(self: &Arc<Self>) {
+        self.observers().deliver();
         self.store.bury();
         if !self.store.is_settled() || (self.clock.runs() && self.store.next_deadline().is_some()) {
             if !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed) {
@@ -206,23 +250,28 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     pub(crate) fn evict<Q: Equivalent<K> + ?Sized>(self: &Arc<Self>, hash: u64, key: &Q) -> bool {
-        let gone = self.flights.evict(hash, key, || self.store.remove(hash, key));
+        let remove = || self.remove(hash, key, Reason::Key);
+        let gone = self.flights.evict(hash, key, remove);
         self.count_invalidated(gone)
     }
 
     /// Fences a key. The caller MUST answer for the fence before it counts what comes back.
-    pub(crate) fn fence(&self, hash: u64, key: &K) -> Option<Arc<Entry<K, V>>> {
-        self.flights.fence(hash, key, || self.store.remove(hash, key))
+    pub(crate) fn fence(&self, hash: u64, key: &K) -> Option<Gone<K, V>> {
+        let remove = || self.remove(hash, key, Reason::Mutation);
+        self.flights.fence(hash, key, remove)
     }
 
     pub(crate) fn unfence(self: &Arc<Self>, hash: u64, key: &K) {
-        let gone = self.flights.unfence(hash, key, || self.store.remove(hash, key));
+        let remove = || self.remove(hash, key, Reason::Mutation);
+        let gone = self.flights.unfence(hash, key, remove);
         self.count_invalidated(gone);
     }
 
     /// Fences every key, likewise.
     pub(crate) fn fence_all(&self) -> Cleared {
-        self.flights.fence_all(|| self.store.clear())
+        // So that what has expired is counted as that.
+        self.reclaim_all();
+        self.flights.fence_all(|| self.remove_all(Reason::Mutation))
     }
 
     pub(crate) fn count_cleared(self: &Arc<Self>, cleared: Cleared) {
@@ -232,22 +281,51 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     pub(crate) fn unfence_all(self: &Arc<Self>) {
-        let cleared = self.flights.unfence_all(|| self.store.clear());
+        let cleared = self.flights.unfence_all(|| self.remove_all(Reason::Mutation));
         self.count_cleared(cleared);
     }
 
+    pub(crate) fn clear(self: &Arc<Self>) {
+        self.reclaim_all();
+        let cleared = self.flights.evict_all(|| self.remove_all(Reason::Clear));
+        self.count_cleared(cleared);
+    }
+
+    /// Removes an entry. Only under the lock of its key.
+    fn remove<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, reason: Reason) -> Option<Gone<K, V>> {
+        let entry = self.store.remove(hash, key)?;
+        let had_expired = entry.has_expired(&self.clock);
+        if self.observers().is_open() {
+            let entry = Arc::clone(&entry) as Arc<dyn Kept>;
+            self.observers().write_removed(reason, had_expired, &entry);
+        }
+        Some(Gone { entry, had_expired })
+    }
+
+    /// Removes all entries. Only under the locks of all keys.
+    fn remove_all(&self, reason: Reason) -> Cleared {
+        let observers = self.observers();
+        let mut write = |entry: &Arc<dyn Kept>| observers.write_removed(reason, false, entry);
+        if observers.is_open() {
+            self.store.clear_and(Some(&mut write))
+        } else {
+            self.store.clear()
+        }
+    }
+
     /// Whether there was an entry anybody could have got.
-    pub(crate) fn count_invalidated(self: &Arc<Self>, gone: Option<Arc<Entry<K, V>>>) -> bool {
-        let Some(gone) = gone else { return false };
-        let expired = gone.has_expired(&self.clock);
-        self.counters.one(if expired {
+    pub(crate) fn count_invalidated(self: &Arc<Self>, gone: Option<Gone<K, V>>) -> bool {
+        let Some(Gone { entry, had_expired }) = gone else {
+            return false;
+        };
+        self.counters.one(if had_expired {
             Count::Expirations
         } else {
             Count::Invalidations
         });
-        drop(gone);
+        drop(entry);
         self.settle_soon();
-        !expired
+        !had_expired
     }
 
     /// Drops a few expired entries. `false` when none is left. Whoever calls goes on to [`settle_soon`](Self::settle_soon).
@@ -260,9 +338,13 @@ impl<K: Key, V: Value> Shared<K, V> {
         }
         let due = self.store.due(self.clock.now(), RECLAIM_BATCH);
         for due in &due {
-            let gone = self
-                .flights
-                .guarded(due.hash(), || self.store.remove_expired(due, &self.clock));
+            let gone = self.flights.guarded(due.hash(), || {
+                let gone = self.store.remove_expired(due, &self.clock);
+                if gone {
+                    self.observers().write(Cause::Expired, Some(due.entry()), None);
+                }
+                gone
+            });
             self.counters.add(Count::Expirations, u64::from(gone));
         }
         let is_full = due.len() == RECLAIM_BATCH;
@@ -296,12 +378,64 @@ impl<K: Key, V: Value> Shared<K, V> {
 }
 
 impl<K: Key, V: Value> Evict for Shared<K, V> {
-    fn evict_entry(self: Arc<Self>, entry: Arc<dyn Kept>, _is_mutation: bool) -> bool {
-        let Ok(entry) = (entry as Arc<dyn Any + Send + Sync>).downcast::<Entry<K, V>>() else {
+    fn evict_entry(self: Arc<Self>, kept: Arc<dyn Kept>, reason: Reason) -> bool {
+        let Ok(entry) = (Arc::clone(&kept) as Arc<dyn Any + Send + Sync>).downcast::<Entry<K, V>>() else {
             return false;
         };
-        let is_gone = self.flights.guarded(entry.hash(), || self.store.remove_entry(&entry));
-        self.count_invalidated(is_gone.then_some(entry))
+        let had_expired = entry.has_expired(&self.clock);
+        let is_gone = self.flights.guarded(entry.hash(), || {
+            let is_gone = self.store.remove_entry(&entry);
+            if is_gone {
+                self.observers().write_removed(reason, had_expired, &kept);
+            }
+            is_gone
+        });
+        drop(kept);
+        self.count_invalidated(is_gone.then_some(Gone { entry, had_expired }))
+    }
+}
+
+/// An entry that was removed, and what it was then.
+pub(crate) struct Gone<K, V> {
+    entry: Arc<Entry<K, V>>,
+    had_expired: bool,
+}
+
+impl<K: Key, V: Value> Registered for Shared<K, V> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    fn capacity(&self) -> Capacity {
+        match self.bound {
+            Bound::Entries(most) => Capacity::Entries(most),
+            Bound::Weight(most) => Capacity::Weight(most),
+            Bound::Unbounded => Capacity::Unbounded,
+        }
+    }
+
+    fn tags(&self) -> &[Cow<'static, str>] {
+        &self.declared_tags
+    }
+
+    fn count(self: Arc<Self>) -> u64 {
+        self.len()
+    }
+
+    fn numbers(self: Arc<Self>) -> Stats {
+        self.stats()
+    }
+
+    fn empty(self: Arc<Self>) {
+        self.clear();
     }
 }
 
@@ -310,6 +444,7 @@ impl<K: Key, V: Value> Reclaim for Shared<K, V> {
         // A clock that is set by hand moves on when a test says so, and expiry with it.
         if self.clock.runs() {
             self.reclaim_all();
+            self.observers().deliver();
         }
         // Behind the store's lock, so that what a caller did before it asked whether the reaper is idle is seen now.
         let has_mortals = self.store.next_deadline().is_some();

@@ -171,7 +171,7 @@ impl fmt::Display for Stats {
         write!(
             f,
             "hits {}, misses {} (hit rate {:.1} %), coalesced {}, loads {} (failed {}), entries {}, inserted {}, evicted {}, \
-             expired {}, invalidated {}, bypassed {}",
+             expired {}, invalidated {}",
             self.hits,
             self.misses,
             self.hit_rate() * 100.0,
@@ -183,8 +183,12 @@ impl fmt::Display for Stats {
             self.evictions,
             self.expirations,
             self.invalidations,
-            self.bypassed,
-        )
+        )?;
+        // Of no meaning to most caches.
+        if self.bypassed > 0 {
+            write!(f, ", bypassed {}", self.bypassed)?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use syn::{
 
 use crate::error::Errors;
 use crate::key::is_primitive;
+use crate::options;
 
 /// A function with its body as raw tokens.
 pub(crate) struct Function {
@@ -124,11 +125,12 @@ impl Function {
             errors.at(
                 semi,
                 format!(
-                    "`#[{attribute}]` goes on a function with a body: annotate the method in the `impl` of the trait{}",
-                    if attribute == "invalidates" {
-                        ""
-                    } else {
-                        ", with `#[cached_in(self.field)]`"
+                    "`#[{attribute}]` goes on a function with a body: annotate {}",
+                    match attribute {
+                        "agent_cached" => "a function outside of the trait, and call that in the `impl`",
+                        cached if cached.starts_with("cached") =>
+                            "the method in the `impl` of the trait, with `#[cached_in(self.field)]`",
+                        _ => "the method in the `impl` of the trait",
                     }
                 ),
             );
@@ -152,6 +154,22 @@ impl Function {
             FnArg::Receiver(_) => None,
         });
         typed.enumerate().map(|(at, typed)| Argument::new(at, typed)).collect()
+    }
+
+    /// Says that a name is none of those that can stand in its place, and which they are.
+    pub(crate) fn no_argument(&self, name: &str, names: &[String], to_do_what: &str) -> String {
+        let function = &self.sig.ident;
+        if names.is_empty() {
+            return format!("`{function}` has no argument `{name}`, and no other {to_do_what}");
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let meant = options::nearest(name, &names)
+            .map(|near| format!("did you mean `{near}`? "))
+            .unwrap_or_default();
+        format!(
+            "`{function}` has no argument `{name}`: {meant}its arguments are {}",
+            options::listed(&names)
+        )
     }
 
     pub(crate) fn returns(&self) -> Option<&Type> {

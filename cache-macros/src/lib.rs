@@ -13,6 +13,8 @@ mod invalidates;
 mod key;
 mod options;
 mod place;
+mod resource;
+mod template;
 
 use proc_macro::TokenStream;
 
@@ -133,6 +135,12 @@ pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::In, arguments.into(), &item.into()).into()
 }
 
+/// T
+#[proc_macro_attribute]
+pub fn agent_cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Agent, arguments.into(), &item.into()).into()
+}
+
 /// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.
 ///
 /// # Example: one entry of one function, all of another
@@ -179,4 +187,10 @@ pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
     invalidates::expand(arguments.into(), &item.into()).into()
+}
+
+/// T
+#[proc_macro_attribute]
+pub fn agent_invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    invalidates::expand_agent(arguments.into(), &item.into()).into()
 }

@@ -5,7 +5,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
-use syn::{Expr, Token, token};
+use syn::{Expr, ExprLit, Lit, LitStr, Token, token};
 
 use crate::error::Errors;
 
@@ -97,16 +97,37 @@ pub(crate) fn once<T>(place: &mut Option<(Ident, T)>, keyword: &Ident, value: T,
 /// Notes that a keyword is none, with the nearest that is one.
 pub(crate) fn unknown(attribute: &str, keyword: &Ident, allowed: &[&str], errors: &mut Errors) {
     let written = keyword.to_string();
-    let nearest = allowed
-        .iter()
-        .map(|known| (distance(&written, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3));
-    let hint = nearest.map_or_else(
+    let hint = nearest(&written, allowed).map_or_else(
         || format!("`{attribute}` takes {}", listed(allowed)),
-        |(_, known)| format!("did you mean `{known}`? `{attribute}` takes {}", listed(allowed)),
+        |known| format!("did you mean `{known}`? `{attribute}` takes {}", listed(allowed)),
     );
     errors.at(keyword, format!("unknown argument `{written}`: {hint}"));
+}
+
+/// The word that may have been meant, if one is near enough.
+pub(crate) fn nearest<'k>(written: &str, allowed: &[&'k str]) -> Option<&'k str> {
+    let nearest = allowed.iter().map(|known| (distance(written, known), *known)).min()?;
+    (nearest.0 <= nearest.1.len().div_ceil(3)).then_some(nearest.1)
+}
+
+/// The text that an expression is.
+pub(crate) fn text_of(expr: &Expr) -> Option<LitStr> {
+    match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// The `true` or `false` that an expression is.
+pub(crate) fn bool_of(expr: &Expr) -> Option<bool> {
+    match expr {
+        Expr::Lit(ExprLit {
+            lit: Lit::Bool(value), ..
+        }) => Some(value.value),
+        _ => None,
+    }
 }
 
 pub(crate) fn listed(names: &[&str]) -> String {

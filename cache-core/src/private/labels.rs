@@ -18,7 +18,8 @@ use crate::key::{Key, Value};
 use crate::load::obtain;
 use crate::mutation::MutationGuard;
 use crate::outcome::{Kind, Outcome};
-use crate::session::{Scoped, ScopedLookup};
+use crate::session::Scoped;
+pub use crate::session::ScopedLookup;
 use crate::tag::{self, Tag};
 pub use crate::tag::{Labels, TagList, Tags};
 

@@ -16,7 +16,7 @@ pub use self::arguments::*;
 pub use self::elements::*;
 pub use self::labels::*;
 pub use self::parts::*;
-pub use self::slot::{Own, Settings, Slot, owner};
+pub use self::slot::{Own, Settings, Slot, of_kind, owner};
 pub use crate::agent::AgentFunction;
 use crate::cache::Cache;
 use crate::key::Value;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::builder::Builder;
 use crate::cache::Cache;
 use crate::key::{Key, Value};
+use crate::registry::Kind;
 use crate::store::Policy;
 
 /// Holds the cache of a function, and knows how to set it up as far as a constant can say it.
@@ -50,13 +51,14 @@ pub struct Slot {
 }
 
 /// How a cache is set up. What is not said stays as it is by default.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settings {
     name: &'static str,
     max_size: Option<usize>,
     ttl: Option<Duration>,
     tti: Option<Duration>,
     policy: Policy,
+    kind: Kind,
 }
 
 impl Settings {
@@ -68,6 +70,7 @@ impl Settings {
             ttl: None,
             tti: None,
             policy: Policy::Lru,
+            kind: Kind::CachedLru,
         }
     }
 
@@ -99,6 +102,13 @@ impl Settings {
         self
     }
 
+    /// Sets what makes the cache.
+    #[must_use]
+    pub const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Makes a cache.
     pub fn build<K: Key, V: Value>(&self) -> Cache<K, V> {
         self.builder().build()
@@ -106,7 +116,7 @@ impl Settings {
 
     /// Sets a cache up.
     pub fn builder<K: Key, V: Value>(&self) -> Builder<K, V> {
-        let mut builder = Cache::builder().name(self.name).policy(self.policy);
+        let mut builder = of_kind(Cache::builder(), self.kind).name(self.name).policy(self.policy);
         builder = match self.max_size {
             Some(entries) => builder.max_size(entries),
             None => builder.unbounded(),
@@ -119,6 +129,12 @@ impl Settings {
         }
         builder
     }
+}
+
+/// Says what makes a cache, where that is not [`Settings`].
+pub fn of_kind<K: Key, V: Value>(mut builder: Builder<K, V>, kind: Kind) -> Builder<K, V> {
+    builder.kind = kind;
+    builder
 }
 
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use super::*;
+use crate::clock::NEVER;
 use crate::key::Value;
 
 /// A value whose drop is counted.
@@ -351,6 +352,150 @@ fn no_reader_finds_what_was_removed_before_it_began(store: &impl Store<u64, u64>
     settle(store);
 }
 
+/// What a store has told of its doings, as keys and values.
+#[derive(Default)]
+struct Notes(std::sync::Mutex<Vec<Note>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Note {
+    /// A key, its new value, the former one, and whether that had expired.
+    CameIn(u64, u64, Option<(u64, bool)>),
+    Evicted(u64, u64),
+}
+
+impl Notes {
+    fn note(&self, note: Note) {
+        self.0.lock().expect("no panic under this lock").push(note);
+    }
+
+    fn take(&self) -> Vec<Note> {
+        std::mem::take(&mut *self.0.lock().expect("no panic under this lock"))
+    }
+}
+
+fn number(any: &dyn Any) -> u64 {
+    *any.downcast_ref().expect("keys and values are numbers")
+}
+
+impl Journal for Notes {
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn came_in(&self, entry: &Arc<dyn Kept>, former: Option<(&Arc<dyn Kept>, bool)>) {
+        let former = former.map(|(former, had_expired)| (number(former.value()), had_expired));
+        self.note(Note::CameIn(number(entry.key()), number(entry.value()), former));
+    }
+
+    fn evicted(&self, entry: &Arc<dyn Kept>) {
+        self.note(Note::Evicted(number(entry.key()), number(entry.value())));
+    }
+}
+
+fn the_journal_is_told_what_comes_in_and_is_evicted(store: &impl Store<u64, u64>, notes: &Notes) {
+    let clock = Clock::manual();
+    let life = Life {
+        ttl: Some(seconds(1)),
+        ..FOR_EVER
+    };
+    store.put(living(1, 1, &life), &clock);
+    store.put(living(1, 2, &life), &clock);
+    clock.advance(seconds(1));
+    store.put(entry(1, 3), &clock);
+    assert_eq!(
+        notes.take(),
+        [
+            Note::CameIn(1, 1, None),
+            Note::CameIn(1, 2, Some((1, false))),
+            Note::CameIn(1, 3, Some((2, true)))
+        ]
+    );
+    // What is removed by others, they know themselves.
+    store.remove(hash(1), &1);
+    store.put(living(1, 4, &life), &clock);
+    notes.take();
+    for due in store.due(NEVER, 10) {
+        assert!(store.remove_expired(&due, &clock));
+    }
+    let cleared = store.clear();
+    store.discard(cleared);
+    assert_eq!(notes.take(), []);
+    for key in 0..100 {
+        store.put(entry(key, key), &clock);
+    }
+    let mut live = Vec::new();
+    let notes = notes.take();
+    for note in &notes {
+        match *note {
+            Note::CameIn(key, value, None) if key == value && !live.contains(&key) => live.push(key),
+            Note::Evicted(key, value) if key == value => {
+                let at = live.iter().position(|it| *it == key).expect("it has come in");
+                live.remove(at);
+            }
+            note => panic!("{note:?}"),
+        }
+    }
+    let evicted = notes.iter().filter(|it| matches!(it, Note::Evicted(..))).count();
+    assert_eq!((evicted as u64, live.len() as u64), (store.evictions(), store.len()));
+    assert!(live.iter().all(|key| store.contains(hash(*key), key)));
+    let mut shown = Vec::new();
+    let cleared = store.clear_and(Some(&mut |entry| shown.push(number(entry.key()))));
+    assert_eq!(cleared.count, live.len() as u64);
+    store.discard(cleared);
+    shown.sort_unstable();
+    live.sort_unstable();
+    assert_eq!(shown, live);
+}
+
+/// Threads put, remove and clear, with the locks that a cache would hold, in a store that has to evict all the time.
+fn the_journal_is_told_in_order_whoever_puts(store: &impl Store<u64, u64>, notes: &Notes) {
+    const THREADS: u64 = 4;
+    const KEYS: u64 = 24;
+    let locks: Vec<_> = (0..KEYS).map(|_| std::sync::Mutex::new(())).collect();
+    let lock = |key: u64| locks[usize::try_from(key).expect("small")].lock().expect("no panic");
+    let removed = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (lock, removed) = (&lock, &removed);
+            scope.spawn(move || {
+                let clock = Clock::manual();
+                for step in 0..5_000 {
+                    let value = step * THREADS + thread;
+                    let key = hash(value) % KEYS;
+                    let _key = lock(key);
+                    if step % 5 == 0 {
+                        if let Some(gone) = store.remove(hash(key), &key) {
+                            // As an eviction, which it is not: to follow what has become of it.
+                            notes.note(Note::Evicted(key, gone.value));
+                            removed.lock().expect("no panic").push(gone.value);
+                        }
+                    } else {
+                        store.put(entry(key, value), &clock);
+                    }
+                }
+            });
+        }
+    });
+    let mut live = std::collections::HashMap::new();
+    let notes = notes.take();
+    for note in &notes {
+        match *note {
+            Note::CameIn(key, value, former) => {
+                let former = former.map(|(former, _)| former);
+                assert_eq!(live.insert(key, value), former, "{note:?}");
+            }
+            Note::Evicted(key, value) => assert_eq!(live.remove(&key), Some(value), "{note:?}"),
+        }
+    }
+    assert_eq!(live.len() as u64, store.len());
+    for (key, value) in &live {
+        assert_eq!(get(store, *key, &Clock::manual()), Some(*value));
+    }
+    let removed = removed.lock().expect("no panic").len();
+    let gone = notes.iter().filter(|it| matches!(it, Note::Evicted(..))).count();
+    assert_eq!((gone - removed) as u64, store.evictions());
+}
+
 macro_rules! conformance {
     ($($store:ident: $make:expr;)*) => {$(
         mod $store {
@@ -370,12 +515,23 @@ macro_rules! conformance {
                 a_replaced_entry_is_there_at_every_moment: Bound::Entries(1_000),
                 no_reader_finds_what_was_removed_before_it_began: Bound::Entries(1_000),
             }
+            conformance! { told $make;
+                the_journal_is_told_what_comes_in_and_is_evicted: Bound::Entries(10),
+                the_journal_is_told_in_order_whoever_puts: Bound::Entries(8),
+            }
+        }
+    )*};
+    (told $make:expr; $($test:ident: $bound:expr,)*) => {$(
+        #[test]
+        fn $test() {
+            let notes = Arc::new(super::Notes::default());
+            super::$test(&$make($bound, Arc::clone(&notes) as Arc<dyn Journal>), &notes);
         }
     )*};
     (@ $make:expr; $($test:ident: $bound:expr,)*) => {$(
         #[test]
         fn $test() {
-            super::$test(&$make($bound));
+            super::$test(&$make($bound, Arc::new(())));
         }
     )*};
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
-use super::{Bound, Cleared, Due, Entry, Look, Policy, RecencyStore, Store, TinyLfuStore};
+use super::{Bound, Cleared, Due, Each, Entry, Journal, Look, Policy, Put, RecencyStore, Store, TinyLfuStore};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 
@@ -18,10 +18,10 @@ pub(crate) enum EitherStore<K, V> {
 }
 
 impl<K: Key, V: Value> EitherStore<K, V> {
-    pub(crate) fn new(policy: Policy, bound: Bound) -> Self {
+    pub(crate) fn new(policy: Policy, bound: Bound, journal: Arc<dyn Journal>) -> Self {
         match policy {
-            Policy::Lru => Self::Recency(RecencyStore::new(bound)),
-            Policy::TinyLfu => Self::TinyLfu(TinyLfuStore::new(bound)),
+            Policy::Lru => Self::Recency(RecencyStore::new(bound, journal)),
+            Policy::TinyLfu => Self::TinyLfu(TinyLfuStore::new(bound, journal)),
         }
     }
 }
@@ -59,8 +59,8 @@ impl<K: Key, V: Value> Store<K, V> for EitherStore<K, V> {
         of_either!(self, contains(hash, key))
     }
 
-    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
-        of_either!(self, insert(entry))
+    fn put(&self, entry: Arc<Entry<K, V>>, clock: &Clock) -> Put<K, V> {
+        of_either!(self, put(entry, clock))
     }
 
     fn remove<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>
@@ -74,8 +74,8 @@ impl<K: Key, V: Value> Store<K, V> for EitherStore<K, V> {
         of_either!(self, remove_entry(entry))
     }
 
-    fn clear(&self) -> Cleared {
-        of_either!(self, clear())
+    fn clear_and(&self, each: Option<Each<'_>>) -> Cleared {
+        of_either!(self, clear_and(each))
     }
 
     fn discard(&self, cleared: Cleared) {

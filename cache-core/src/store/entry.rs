@@ -55,11 +55,21 @@ const GONE: u64 = u64::MAX;
 /// An entry of any types.
 pub(crate) trait Kept: Any + Send + Sync {
     fn facts(&self) -> &Facts;
+    fn key(&self) -> &dyn Any;
+    fn value(&self) -> &dyn Any;
 }
 
 impl<K: Key, V: Value> Kept for Entry<K, V> {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn key(&self) -> &dyn Any {
+        &self.key
+    }
+
+    fn value(&self) -> &dyn Any {
+        &self.value
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where entries are kept: a place with bounds, and nothing else.
 //!
-//! A store knows nothing of flights, fences or tags. It is the cache that decides what may be kept; see the
+//! A store knows nothing of flights, fences, tags or observers; it tells a [`Journal`] what comes and goes. It is the cache that decides what may be kept; see the
 //! invariants in [`crate::flight`]. There is one for each [`Policy`], and one suite of tests that both must pass
 //! (`conformance.rs`).
 
@@ -61,8 +61,14 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
         Q: Equivalent<K> + ?Sized;
 
     /// Keeps an entry in the place of the key's former one, which it returns. Readers MUST find the one or the other at
-    /// any moment, unless the store lets them go for its bounds.
-    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>>;
+    /// any moment, unless the store lets them go for its bounds. The journal is told.
+    fn put(&self, entry: Arc<Entry<K, V>>, clock: &Clock) -> Put<K, V>;
+
+    /// The same for who does not care about time.
+    #[cfg(test)]
+    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
+        self.put(entry, &Clock::manual()).former
+    }
 
     /// Removes and returns the entry of a key.
     fn remove<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>
@@ -74,7 +80,13 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
 
     /// Removes everything, in a time that does not depend on how much it is. The caller MUST hand the result to
     /// [`discard`](Self::discard) after its locks.
-    fn clear(&self) -> Cleared;
+    fn clear(&self) -> Cleared {
+        self.clear_and(None)
+    }
+
+    /// The same, and has each entry that it removes shown to `each`, which takes a time that does depend on it. `each` MUST
+    /// be quick, and MUST NOT call the store.
+    fn clear_and(&self, each: Option<Each<'_>>) -> Cleared;
 
     /// Frees what a clear has removed.
     fn discard(&self, cleared: Cleared);
@@ -108,6 +120,47 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
     fn age(&self);
 }
 
+/// Sees one entry after the other.
+pub(crate) type Each<'e> = &'e mut dyn FnMut(&Arc<dyn Kept>);
+
+/// What came of keeping an entry.
+pub(crate) struct Put<K, V> {
+    /// The entry that was there before.
+    pub(crate) former: Option<Arc<Entry<K, V>>>,
+    /// Whether time had ended that one, as the journal was told.
+    pub(crate) former_had_expired: bool,
+    /// Whether the new one came in at all; if not, the journal was told nothing.
+    pub(crate) is_kept: bool,
+}
+
+/// What a store tells of its doings, in their order.
+///
+/// The order of what comes in for a key and what is evicted is decided under the store's own locks, so a store tells of both
+/// while it holds them. The journal MUST be quick then, and MUST NOT call the store. What is removed otherwise, the caller
+/// knows; it holds the lock that orders that with what comes in.
+pub(crate) trait Journal: Send + Sync {
+    /// Whether there is anybody to tell.
+    fn is_open(&self) -> bool;
+
+    /// An entry comes in, in the place of a former one, of which it is said whether it had expired.
+    fn came_in(&self, entry: &Arc<dyn Kept>, former: Option<(&Arc<dyn Kept>, bool)>);
+
+    /// An entry had to go because of the bounds. It MUST have been told of before, if the journal was open by then.
+    fn evicted(&self, entry: &Arc<dyn Kept>);
+}
+
+/// The journal of a store that nobody listens to.
+#[cfg(test)]
+impl Journal for () {
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    fn came_in(&self, _: &Arc<dyn Kept>, _: Option<(&Arc<dyn Kept>, bool)>) {}
+
+    fn evicted(&self, _: &Arc<dyn Kept>) {}
+}
+
 /// What a look at an entry counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -123,6 +176,10 @@ pub(crate) struct Due(Arc<dyn Kept>);
 impl Due {
     pub(crate) fn hash(&self) -> u64 {
         self.0.facts().hash
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<dyn Kept> {
+        &self.0
     }
 }
 

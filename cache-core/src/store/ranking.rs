@@ -39,9 +39,14 @@ impl Ranking {
         self.listed.remove(&(rank, facts.serial))
     }
 
-    /// The hashes of all that are listed.
+    /// All that are listed.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<dyn Kept>> {
+        self.listed.values()
+    }
+
+    /// Their hashes.
     pub(super) fn hashes(&self) -> Vec<u64> {
-        self.listed.values().map(|entry| entry.facts().hash).collect()
+        self.entries().map(|entry| entry.facts().hash).collect()
     }
 
     /// The lowest rank, and the entry that has it.

@@ -20,7 +20,7 @@ use moka::policy::EvictionPolicy;
 use super::entry::{Entry, Facts, Kept};
 use super::morgue::Morgue;
 use super::ranking::Ranking;
-use super::{Bound, Cleared, Due, Look, Ready, Remains, Store};
+use super::{Bound, Cleared, Due, Each, Journal, Look, Put, Ready, Remains, Store};
 use crate::clock::{Clock, NEVER, Nanos};
 use crate::key::{Key, Value};
 use crate::sync::{Mutex, lock};
@@ -34,42 +34,55 @@ pub(crate) struct TinyLfuStore {
     generation: AtomicU64,
     evictions: Arc<AtomicU64>,
     morgue: Arc<Morgue>,
+    journal: Arc<dyn Journal>,
 }
 
 /// What a clear throws away as a whole.
 struct Room {
     map: moka::sync::Cache<StoredKey, Arc<dyn Kept>, Ready>,
+    /// Its lock also orders who says first that an entry has left, with what the journal is told of that.
     by_deadline: Arc<Mutex<Ranking>>,
     generation: u64,
 }
 
 impl TinyLfuStore {
-    pub(crate) fn new(bound: Bound) -> Self {
+    pub(crate) fn new(bound: Bound, journal: Arc<dyn Journal>) -> Self {
         let (evictions, morgue) = (Arc::new(AtomicU64::new(0)), Arc::new(Morgue::new()));
         Self {
-            room: ArcSwap::from_pointee(Room::new(0, bound, &evictions, &morgue)),
+            room: ArcSwap::from_pointee(Room::new(0, bound, &evictions, &morgue, &journal)),
             bound,
             generation: AtomicU64::new(0),
             evictions,
             morgue,
+            journal,
         }
     }
 }
 
 impl Room {
-    fn new(generation: u64, bound: Bound, evictions: &Arc<AtomicU64>, morgue: &Arc<Morgue>) -> Self {
+    fn new(
+        generation: u64,
+        bound: Bound,
+        evictions: &Arc<AtomicU64>,
+        morgue: &Arc<Morgue>,
+        journal: &Arc<dyn Journal>,
+    ) -> Self {
         let by_deadline = Arc::new(Mutex::new(Ranking::new(|facts: &Facts| &facts.listed_at)));
         let listener = {
-            let (by_deadline, evictions, morgue) =
-                (Arc::clone(&by_deadline), Arc::clone(evictions), Arc::clone(morgue));
+            let (by_deadline, evictions) = (Arc::clone(&by_deadline), Arc::clone(evictions));
+            let (morgue, journal) = (Arc::clone(morgue), Arc::clone(journal));
             move |_: Arc<StoredKey>, entry: Arc<dyn Kept>, cause| {
                 // The morgue's reference comes first, so that the order's is not the last.
                 morgue.take_in(Arc::clone(&entry));
                 let mut by_deadline = lock(&by_deadline);
-                entry.facts().leave(generation);
+                let is_first = entry.facts().leave(generation);
                 by_deadline.strike(entry.facts());
-                if cause == RemovalCause::Size {
+                // It may have been replaced or cleared just before.
+                if is_first && cause == RemovalCause::Size {
                     evictions.fetch_add(1, Ordering::Relaxed);
+                    if journal.is_open() {
+                        journal.evicted(&entry);
+                    }
                 }
             }
         };
@@ -100,6 +113,22 @@ impl Room {
                 by_deadline.list(deadline, Arc::clone(entry));
             }
         }
+    }
+}
+
+impl Room {
+    /// Has all that is in leave, and shows it to `each`. How much that was.
+    fn let_go(&self, each: Each<'_>) -> u64 {
+        let mut count = 0;
+        for (_, entry) in &self.map {
+            let _by_deadline = lock(&self.by_deadline);
+            // What moka evicts after this has not been evicted but cleared.
+            if entry.facts().leave(self.generation) {
+                each(&entry);
+                count += 1;
+            }
+        }
+        count
     }
 }
 
@@ -139,8 +168,9 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
         room.map.contains_key(&lookup(hash, &|stored| is::<K, _>(stored, key)))
     }
 
-    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
+    fn put(&self, entry: Arc<Entry<K, V>>, clock: &Clock) -> Put<K, V> {
         let room = self.room.load();
+        let is_told = self.journal.is_open();
         entry.facts.come_in(room.generation);
         let hash = entry.hash();
         let same_key = |stored: &dyn Any| is::<K, _>(stored, &entry.key);
@@ -151,16 +181,40 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
         } else {
             None
         };
+        if former.is_none() && is_told {
+            // Another thread may be evicting the former entry, and not have told yet. moka evicts and tells under a lock that
+            // this takes as well.
+            room.map.run_pending_tasks();
+        }
         let key = StoredKey {
             hash,
             key: Box::new(entry.key.clone()),
         };
         let kept = Arc::clone(&entry) as Arc<dyn Kept>;
         room.list_deadline(&kept);
+        let mut former_had_expired = false;
+        let former = {
+            let _by_deadline = lock(&room.by_deadline);
+            // Or it has been evicted by now.
+            let former = former.filter(|former| former.facts().leave(room.generation));
+            if let Some(former) = &former {
+                former_had_expired = former.facts().has_expired(clock);
+            }
+            // Before moka knows of the new one and can evict it.
+            if is_told {
+                let former = former.as_ref().map(|former| (former, former_had_expired));
+                self.journal.came_in(&kept, former);
+            }
+            former
+        };
         room.map.insert(key, kept);
         // moka settles reads and evictions when it finds the time; the bounds are exact only if that is now.
         room.map.run_pending_tasks();
-        former.and_then(typed)
+        Put {
+            former: former.and_then(typed),
+            former_had_expired,
+            is_kept: true,
+        }
     }
 
     fn remove<Q>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>>
@@ -183,13 +237,18 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
                 .is_some()
     }
 
-    fn clear(&self) -> Cleared {
+    fn clear_and(&self, each: Option<Each<'_>>) -> Cleared {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let fresh = Room::new(generation, self.bound, &self.evictions, &self.morgue);
+        let fresh = Room::new(generation, self.bound, &self.evictions, &self.morgue, &self.journal);
         let cleared = self.room.swap(Arc::new(fresh));
+        // Evicts what it has yet to evict, and waits for who is at that.
         cleared.map.run_pending_tasks();
+        let count = match each {
+            Some(each) => cleared.let_go(each),
+            None => cleared.map.entry_count(),
+        };
         Cleared {
-            count: cleared.map.entry_count(),
+            count,
             remains: Remains::All { _room: cleared },
         }
     }

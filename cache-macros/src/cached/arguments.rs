@@ -7,10 +7,12 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, UnOp};
 
-use super::Attribute;
+use super::{Attribute, tags};
 use crate::duration;
 use crate::error::Errors;
 use crate::options::{self, Form, Given};
+use crate::resource::{self, Resource, Scope};
+use crate::template;
 
 /// An argument with the word it was given by.
 pub(super) type Worded<T> = Option<(Ident, T)>;
@@ -30,6 +32,12 @@ pub(super) struct Arguments {
     pub(super) weigher: Worded<Expr>,
     pub(super) name: Worded<LitStr>,
     pub(super) krate: Worded<Path>,
+    pub(super) tags: Worded<Vec<Expr>>,
+    pub(super) tag_fn: Worded<Expr>,
+    pub(super) resource: Worded<Resource>,
+    pub(super) scope: Worded<Scope>,
+    /// Nothing that was written may have been meant as a resource.
+    may_miss_resource: bool,
 }
 
 /// How long: known here, or computed where the cache is made.
@@ -44,7 +52,7 @@ pub(super) enum Policy {
     TinyLfu,
 }
 
-const STATIC: [&str; 12] = [
+const STATIC: [&str; 14] = [
     "max_size",
     "unbounded",
     "ttl",
@@ -56,9 +64,13 @@ const STATIC: [&str; 12] = [
     "max_weight",
     "weigher",
     "name",
+    "tags",
+    "tag_fn",
     "crate",
 ];
-const OWNED: [&str; 4] = ["key", "skip", "cache_if", "crate"];
+const OWNED: [&str; 6] = ["key", "skip", "cache_if", "tags", "tag_fn", "crate"];
+/// What only a function of a resource has.
+const OF_RESOURCE: [&str; 2] = ["resource", "scope"];
 /// What belongs to the builder of a cache of one's own.
 const BUILDER: [&str; 8] = [
     "max_size",
@@ -72,20 +84,27 @@ const BUILDER: [&str; 8] = [
 ];
 
 pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Errors) -> Arguments {
-    let mut arguments = Arguments::default();
+    let mut arguments = Arguments {
+        may_miss_resource: true,
+        ..Arguments::default()
+    };
     let parser = |input: ParseStream<'_>| {
         if attribute == Attribute::In {
             arguments.cache = parse_cache(input, errors);
         }
         while !input.is_empty() {
-            if let Some(given) = options::parse_one(input, errors) {
-                arguments.take(attribute, given, errors);
+            match options::parse_one(input, errors) {
+                Some(given) => arguments.take(attribute, given, errors),
+                None => arguments.may_miss_resource = false,
             }
         }
         Ok(())
     };
     if let Err(error) = parser.parse2(tokens) {
         errors.push(error);
+    }
+    if attribute == Attribute::Agent && arguments.resource.is_none() && arguments.may_miss_resource {
+        errors.push(resource::missing(attribute.name()));
     }
     arguments
 }
@@ -148,7 +167,7 @@ impl Arguments {
                 }
             }
             ("unbounded", Form::Bare) => options::once(&mut self.unbounded, &keyword, (), errors),
-            ("unbounded", Form::Value(value)) => match bool_of(&value) {
+            ("unbounded", Form::Value(value)) => match options::bool_of(&value) {
                 Some(true) => options::once(&mut self.unbounded, &keyword, (), errors),
                 Some(false) => errors.at(value, "leave `unbounded` out: caches are bounded unless it is there"),
                 None => errors.at(value, "`unbounded` takes no value: write `unbounded`"),
@@ -176,25 +195,66 @@ impl Arguments {
                     options::once(&mut self.policy, &keyword, policy, errors);
                 }
             }
-            ("name", Form::Value(expr)) => match text_of(&expr) {
+            ("name", Form::Value(expr)) => match options::text_of(&expr) {
                 Some(name) if !name.value().is_empty() => options::once(&mut self.name, &keyword, name, errors),
                 _ => errors.at(expr, "`name` is a text: write `name = \"users\"`"),
             },
+            ("tags", Form::List(list)) => {
+                if let Some(tags) = template::list(&keyword, list, errors) {
+                    options::once(&mut self.tags, &keyword, tags, errors);
+                }
+            }
+            ("tag_fn", Form::Value(expr)) => {
+                if tags::check_tag_fn(&expr, errors) {
+                    options::once(&mut self.tag_fn, &keyword, expr, errors);
+                }
+            }
+            ("resource", Form::Value(expr)) if attribute == Attribute::Agent => {
+                self.may_miss_resource = false;
+                if let Some(resource) = Resource::parse(expr, errors) {
+                    options::once(&mut self.resource, &keyword, resource, errors);
+                }
+            }
+            ("scope", Form::Value(expr)) if attribute == Attribute::Agent => {
+                if let Some(scope) = Scope::parse(&expr, errors) {
+                    options::once(&mut self.scope, &keyword, scope, errors);
+                }
+            }
             ("crate", Form::Value(expr)) => match expr {
                 Expr::Path(path) if path.qself.is_none() => options::once(&mut self.krate, &keyword, path.path, errors),
                 other => errors.at(other, "`crate` is a path: write `crate = ::cache_core`"),
             },
-            (known, _) if STATIC.contains(&known) => {
+            ("tags", Form::Value(expr)) => {
+                let text = options::text_of(&expr).map_or_else(|| "cart".to_owned(), |text| text.value());
+                errors.at(
+                    &keyword,
+                    format!("`tags` is not written like this: write `tags({text:?})`"),
+                );
+            }
+            (known, _) if OF_RESOURCE.contains(&known) && attribute != Attribute::Agent => errors.at(
+                &keyword,
+                format!("`{known}` belongs to functions of a resource: write `#[agent_cached(resource = \"cart\")]`"),
+            ),
+            (known, _) if STATIC.contains(&known) || OF_RESOURCE.contains(&known) => {
+                self.may_miss_resource &= known != "resource";
                 errors.at(
                     &keyword,
                     format!("`{known}` is not written like this: write {}", example(known)),
                 );
             }
             _ => {
-                let allowed: &[&str] = if attribute == Attribute::In { &OWNED } else { &STATIC };
-                options::unknown(attribute.name(), &keyword, allowed, errors);
+                self.may_miss_resource = false;
+                options::unknown(attribute.name(), &keyword, &allowed(attribute), errors);
             }
         }
+    }
+}
+
+fn allowed(attribute: Attribute) -> Vec<&'static str> {
+    match attribute {
+        Attribute::In => OWNED.to_vec(),
+        Attribute::Lru | Attribute::Ttl => STATIC.to_vec(),
+        Attribute::Agent => [&OF_RESOURCE[..], &STATIC].concat(),
     }
 }
 
@@ -211,6 +271,10 @@ fn example(keyword: &str) -> &'static str {
         "max_weight" => "`max_weight = 1_000_000`",
         "weigher" => "`weigher = path::to_function`",
         "name" => "`name = \"users\"`",
+        "tags" => "`tags(\"cart\")`",
+        "tag_fn" => "`tag_fn = |value| [format!(\"item:{}\", value.id)]`",
+        "resource" => "`resource = \"cart\"`",
+        "scope" => "`scope = \"session\"`",
         _ => "`crate = ::cache_core`",
     }
 }
@@ -223,7 +287,11 @@ fn skip_args(attribute: Attribute, keyword: &Ident, errors: &mut Errors) {
             "`skip_args` was removed, because it silently built wrong keys: name what is not part of the key, as in \
              `#[{}({}skip(db))]`",
             attribute.name(),
-            if attribute == Attribute::In { "self.users, " } else { "" },
+            match attribute {
+                Attribute::In => "self.users, ",
+                Attribute::Agent => "resource = \"cart\", ",
+                _ => "",
+            },
         ),
     );
 }
@@ -292,7 +360,7 @@ fn skip_list(keyword: &Ident, list: TokenStream, errors: &mut Errors) -> Option<
 }
 
 fn policy(expr: &Expr, errors: &mut Errors) -> Option<Policy> {
-    match text_of(expr).map(|text| text.value()).as_deref() {
+    match options::text_of(expr).map(|text| text.value()).as_deref() {
         Some("lru") => Some(Policy::Lru),
         Some("tiny_lfu") => Some(Policy::TinyLfu),
         _ => {
@@ -302,23 +370,5 @@ fn policy(expr: &Expr, errors: &mut Errors) -> Option<Policy> {
             );
             None
         }
-    }
-}
-
-fn text_of(expr: &Expr) -> Option<LitStr> {
-    match expr {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
-        }) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn bool_of(expr: &Expr) -> Option<bool> {
-    match expr {
-        Expr::Lit(ExprLit {
-            lit: Lit::Bool(value), ..
-        }) => Some(value.value),
-        _ => None,
     }
 }

@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
 use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
+use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
 use crate::key::{MAX_PARTS, Part, elements};
 use crate::place::{self, Place};
+use crate::resource::{Resource, Scope};
 
 /// What is to be expanded.
 pub(super) struct Plan {
@@ -30,6 +32,14 @@ pub(super) struct Plan {
     pub(super) home: Home,
     pub(super) keep_if: Option<Expr>,
     pub(super) placement: Placement,
+    pub(super) labels: Labels,
+    pub(super) agent: Option<Agent>,
+}
+
+/// Of `#[agent_cached]`.
+pub(super) struct Agent {
+    pub(super) resource: Resource,
+    pub(super) of_session: bool,
 }
 
 /// What makes the key.
@@ -103,6 +113,7 @@ pub(super) fn plan(
             }
         })
         .collect();
+    let is_keyed_by_expr = key_code.is_some();
     let keyed_by_self = key_code.is_some_and(|code| names_ident(code, "self"));
 
     let parameters = function.type_parameters();
@@ -110,11 +121,15 @@ pub(super) fn plan(
     let is_static = attribute != Attribute::In;
     if is_static {
         for (parameter, tokens) in &reaching {
+            let instead = match attribute {
+                Attribute::Agent => "write the types out",
+                _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
+            };
             errors.at(
                 tokens,
                 format!(
                     "the generic parameter `{parameter}` reaches the key or the value, and a static cache has one type for each: \
-                     keep the results in a cache of your own with `#[cached_in(..)]`"
+                     {instead}"
                 ),
             );
         }
@@ -140,9 +155,17 @@ pub(super) fn plan(
     }
 
     let cache_code = given.cache.as_ref().map(ToTokens::to_token_stream);
-    let kept = (0..arguments.len())
+    let kept: Vec<usize> = (0..arguments.len())
         .filter(|at| in_key.contains(at) || cache_code.as_ref().is_some_and(|code| named_by(code, &arguments[*at])))
         .collect();
+    let known = tags::Known {
+        function: &function,
+        arguments: &arguments,
+        kept: &kept,
+        receiver: keyed_by_self || cache_code.is_some_and(|code| names_ident(code, "self")),
+        is_keyed: is_keyed_by_expr,
+    };
+    let labels = tags::check(given.tags.take(), given.tag_fn.take(), &known, errors);
     let place = place::of(&function.sig.ident);
     let in_impl = function.receiver().is_some()
         || function.names_self_type()
@@ -162,6 +185,11 @@ pub(super) fn plan(
         .take()
         .map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
     let keep_if = given.cache_if.take().map(|(_, expr)| expr);
+    let of_session = matches!(given.scope, Some((_, Scope::Session)));
+    let agent = given
+        .resource
+        .take()
+        .map(|(_, resource)| Agent { resource, of_session });
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -177,6 +205,8 @@ pub(super) fn plan(
         home,
         keep_if,
         placement,
+        labels,
+        agent,
         function,
     })
 }
@@ -187,16 +217,20 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
-        if ["cached_lru", "cached_ttl", "cached_in"]
+        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached"]
             .iter()
             .any(|name| last.ident == name)
         {
             errors.at(
                 other.path(),
                 format!(
-                    "`#[{}]` already caches this function: a function has one cache, so put its arguments there, as in \
-                     `#[cached_lru(max_size = 1_000, ttl = \"60s\")]`",
-                    attribute.name()
+                    "`#[{name}]` already caches this function: a function has one cache, so put its arguments there, as in \
+                     `#[{}]`",
+                    match attribute {
+                        Attribute::Agent => "agent_cached(resource = \"cart\", ttl = \"60s\")",
+                        _ => "cached_lru(max_size = 1_000, ttl = \"60s\")",
+                    },
+                    name = attribute.name(),
                 ),
             );
         }
@@ -214,9 +248,12 @@ fn check_place(attribute: Attribute, place: Option<Place>, function: &Function, 
     errors.at(
         &function.sig.ident,
         format!(
-            "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: keep the results in a cache of \
-             your own with `#[cached_in(self.field)]`",
-            attribute.name()
+            "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: {}",
+            attribute.name(),
+            match attribute {
+                Attribute::Agent => "annotate a function outside of it, and call that here",
+                _ => "keep the results in a cache of your own with `#[cached_in(self.field)]`",
+            }
         ),
     );
 }
@@ -316,6 +353,12 @@ fn check_skip(
     arguments: &[Argument],
     errors: &mut Errors,
 ) -> HashSet<String> {
+    let receiver = function.receiver().map(|_| "self".to_owned());
+    let named = arguments
+        .iter()
+        .filter(|argument| argument.is_named)
+        .map(|argument| argument.name.to_string());
+    let names: Vec<String> = receiver.into_iter().chain(named).collect();
     let mut skipped = HashSet::new();
     for name in given.skip.iter().flat_map(|(_, names)| names) {
         let known = arguments
@@ -324,33 +367,12 @@ fn check_skip(
             || (name == "self" && function.receiver().is_some())
             || (name == "Self" && function.receiver().is_none());
         if !known {
-            errors.at(name, unknown_argument(name, function, arguments));
+            errors.at(name, function.no_argument(&name.to_string(), &names, "to skip"));
         } else if !skipped.insert(name.to_string()) {
             errors.at(name, format!("`{name}` is skipped twice: leave one of them out"));
         }
     }
     skipped
-}
-
-fn unknown_argument(name: &Ident, function: &Function, arguments: &[Argument]) -> String {
-    let receiver = function.receiver().map(|_| "self".to_owned());
-    let named = arguments
-        .iter()
-        .filter(|argument| argument.is_named)
-        .map(|argument| argument.name.to_string());
-    let names: Vec<String> = receiver.into_iter().chain(named).collect();
-    if names.is_empty() {
-        return format!(
-            "`{}` has no argument `{name}`, and no other to skip",
-            function.sig.ident
-        );
-    }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    format!(
-        "`{}` has no argument `{name}`: its arguments are {}",
-        function.sig.ident,
-        crate::options::listed(&names)
-    )
 }
 
 /// `self` is in the key, or left out on purpose, or finds the cache.
@@ -369,9 +391,14 @@ fn check_receiver(
     if !decided && (attribute != Attribute::In || given.cache.is_some()) {
         errors.at(
             receiver,
-            "every instance shares this cache, so say what `self` is to the key: `skip(self)` if results do not depend on \
-             it, `key = (self.id, ..)` if they depend on a part of it, or `#[cached_in(self.field)]` for a cache in each \
-             instance",
+            format!(
+                "every instance shares this cache, so say what `self` is to the key: `skip(self)` if results do not depend on \
+                 it, `key = (self.id, ..)` if they depend on a part of it{}",
+                match attribute {
+                    Attribute::Agent => "",
+                    _ => ", or `#[cached_in(self.field)]` for a cache in each instance",
+                }
+            ),
         );
     }
     let is_unique = match &receiver.kind {
@@ -456,7 +483,8 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
         (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
         _ => BoundBy::Size(default_size),
     };
-    let default_ttl = (attribute == Attribute::Ttl).then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
+    let default_ttl = matches!(attribute, Attribute::Ttl | Attribute::Agent)
+        .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
     Settings {
         bound,
         ttl: given.ttl.map(|(_, ttl)| ttl).or(default_ttl),

@@ -1,8 +1,9 @@
-//! `#[cached_lru]`, `#[cached_ttl]` and `#[cached_in]`.
+//! `#[cached_lru]`, `#[cached_ttl]`, `#[cached_in]` and `#[agent_cached]`.
 
 mod arguments;
 mod check;
 mod expand;
+mod tags;
 
 pub(crate) use self::expand::hidden_of_method;
 
@@ -12,12 +13,13 @@ use quote::quote;
 use crate::error::Errors;
 use crate::function;
 
-/// Which of the three.
+/// Which of the four.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Lru,
     Ttl,
     In,
+    Agent,
 }
 
 impl Attribute {
@@ -26,6 +28,7 @@ impl Attribute {
             Self::Lru => "cached_lru",
             Self::Ttl => "cached_ttl",
             Self::In => "cached_in",
+            Self::Agent => "agent_cached",
         }
     }
 }

@@ -5,19 +5,25 @@ use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Expr, ExprLit, Lit, Path, RangeLimits};
 
+use super::key_fn;
 use crate::error::Errors;
 use crate::function::Function;
 use crate::options::{self, Form, Given};
+use crate::template::{self, Template};
 
 pub(super) struct Arguments {
     pub(super) targets: Vec<Target>,
     pub(super) krate: Path,
+    /// A tag was written, right or wrong.
+    has_tags: bool,
 }
 
 /// What is evicted.
-pub(super) struct Target {
-    pub(super) cache: Cached,
-    pub(super) keys: Keys,
+pub(super) enum Target {
+    /// Entries of a cache.
+    Entries { cache: Cached, keys: Keys },
+    /// Whatever carries a tag.
+    Tag(Box<Template>),
 }
 
 /// Whose entries.
@@ -41,12 +47,13 @@ pub(super) enum Keys {
     All,
 }
 
-const ALLOWED: [&str; 3] = ["clear_all", "key_fn", "crate"];
+const ALLOWED: [&str; 4] = ["clear_all", "key_fn", "tag", "crate"];
 
 pub(super) fn parse(tokens: TokenStream, function: Option<&Function>, errors: &mut Errors) -> Arguments {
     let mut arguments = Arguments {
         targets: Vec::new(),
         krate: syn::parse_quote!(::cache_core),
+        has_tags: false,
     };
     let mut krate = None;
     let mut failed = false;
@@ -80,7 +87,7 @@ pub(super) fn parse(tokens: TokenStream, function: Option<&Function>, errors: &m
     if let Some((_, path)) = krate {
         arguments.krate = path;
     }
-    if arguments.targets.is_empty() && !failed && errors.is_empty() {
+    if arguments.targets.is_empty() && !arguments.has_tags && !failed && errors.is_empty() {
         errors.push(syn::Error::new(
             proc_macro2::Span::call_site(),
             "`#[invalidates]` has to say what is evicted: write `#[invalidates(get_user)]`, with the name of a cached function",
@@ -96,9 +103,11 @@ fn is_option(input: ParseStream<'_>) -> bool {
         return true;
     }
     let ahead = input.fork();
-    ahead
-        .call(Ident::parse_any)
-        .is_ok_and(|word| word == "clear_all" || word == "key_fn" || word == "skip_args")
+    ahead.call(Ident::parse_any).is_ok_and(|word| {
+        ["clear_all", "key_fn", "skip_args", "tag", "tags"]
+            .iter()
+            .any(|known| word == known)
+    })
 }
 
 fn target(expr: Expr, errors: &mut Errors) -> Option<Target> {
@@ -108,18 +117,18 @@ fn target(expr: Expr, errors: &mut Errors) -> Option<Target> {
                 say_which(&cache, errors);
                 None
             }
-            cache => Some(Target {
+            cache => Some(Target::Entries {
                 cache,
                 keys: Keys::ByName,
             }),
         },
         Expr::Call(call) => match *call.func {
-            Expr::Path(path) if path.qself.is_none() => Some(Target {
+            Expr::Path(path) if path.qself.is_none() => Some(Target::Entries {
                 cache: cached(path.path),
                 keys: keys(call.args.into_iter().collect()),
             }),
             // `(self.users)(id)`, `(USERS)(id)`.
-            Expr::Paren(cache) => Some(Target {
+            Expr::Paren(cache) => Some(Target::Entries {
                 cache: Cached::Cache(*cache.expr),
                 keys: keys(call.args.into_iter().collect()),
             }),
@@ -127,7 +136,7 @@ fn target(expr: Expr, errors: &mut Errors) -> Option<Target> {
         },
         Expr::MethodCall(call) if call.turbofish.is_none() => {
             let (receiver, field) = (&call.receiver, &call.method);
-            Some(Target {
+            Some(Target::Entries {
                 cache: Cached::Cache(syn::parse_quote!(#receiver.#field)),
                 keys: keys(call.args.into_iter().collect()),
             })
@@ -202,7 +211,22 @@ impl Arguments {
         errors: &mut Errors,
     ) {
         match (&*keyword.to_string(), form) {
-            ("skip_args", _) => skip_args(&keyword, self.targets.last(), function, errors),
+            ("skip_args", _) => {
+                let before = format!("invalidates({}", self.last_written());
+                key_fn::skip_args(&keyword, &before, function, errors);
+            }
+            ("tag", Form::Value(expr)) => self.tag(&expr, "`tag = \"cart\"`", function, errors),
+            ("tags", Form::List(list)) => self.tags(&keyword, list, function, errors),
+            (tag @ ("tag" | "tags"), _) => {
+                let example = "`tag = \"cart\"`";
+                errors.at(&keyword, format!("`{tag}` is not written like this: write {example}"));
+            }
+            (of_resource @ ("resource" | "scope"), _) => errors.at(
+                &keyword,
+                format!(
+                    "`{of_resource}` belongs to mutations of a resource: write `#[agent_invalidates(resource = \"cart\")]`"
+                ),
+            ),
             ("crate", Form::Value(Expr::Path(path))) => options::once(krate, &keyword, path.path, errors),
             ("crate", _) => errors.at(&keyword, "`crate` is a path: write `crate = ::cache_core`"),
             ("clear_all", Form::Bare) => self.refine(&keyword, Keys::All, errors),
@@ -216,7 +240,8 @@ impl Arguments {
                 _ => errors.at(value, "`clear_all` is there or not: write `clear_all`"),
             },
             ("key_fn", Form::Value(key_fn)) => {
-                check_key_fn(&key_fn, function, errors);
+                let too_many = "write the key as a call, as in `invalidates(get_user(id))`";
+                key_fn::check(&key_fn, function, too_many, errors);
                 self.refine(&keyword, Keys::Made(key_fn), errors);
             }
             (known @ ("clear_all" | "key_fn"), _) => {
@@ -231,6 +256,37 @@ impl Arguments {
         }
     }
 
+    /// A tag, of whose literal it has been noted what is wrong with it.
+    fn tag(&mut self, expr: &Expr, example: &str, function: Option<&Function>, errors: &mut Errors) {
+        self.has_tags = true;
+        let Some(function) = function else { return };
+        if let Some(tag) = Template::parse(expr, example, function, &function.arguments(), errors) {
+            self.targets.push(Target::Tag(Box::new(tag)));
+        }
+    }
+
+    fn tags(&mut self, keyword: &Ident, list: TokenStream, function: Option<&Function>, errors: &mut Errors) {
+        for tag in template::list(keyword, list, errors).into_iter().flatten() {
+            self.tag(&tag, "`tags(\"cart\")`", function, errors);
+        }
+    }
+
+    /// The last target, as it would stand in a corrected attribute.
+    fn last_written(&self) -> String {
+        let last = self.targets.iter().rev().find_map(|target| match target {
+            Target::Entries {
+                cache: Cached::Function(path),
+                ..
+            } => Some(path.to_token_stream()),
+            Target::Entries {
+                cache: Cached::Method(of, method),
+                ..
+            } => Some(quote!(#of::#method)),
+            _ => None,
+        });
+        last.unwrap_or_else(|| quote!(get_user)).to_string().replace(' ', "")
+    }
+
     /// Says which entries of the last target, once.
     fn refine(&mut self, keyword: &Ident, keys: Keys, errors: &mut Errors) {
         match self.targets.last_mut() {
@@ -238,91 +294,19 @@ impl Arguments {
                 keyword,
                 format!("`{keyword}` says which entries, but not of what: write the cached function before it, as in `invalidates(get_user, {keyword}…)`"),
             ),
-            Some(target) if matches!(target.keys, Keys::ByName) => target.keys = keys,
+            Some(Target::Entries {
+                keys: place @ Keys::ByName,
+                ..
+            }) => *place = keys,
             Some(target) => {
-                let before = match target.keys {
-                    Keys::All => "everything is evicted already",
-                    Keys::Made(_) => "`key_fn` says already which entry",
-                    _ => "the call says already which entry",
+                let before = match target {
+                    Target::Tag(_) => "a tag evicts everything that carries it",
+                    Target::Entries { keys: Keys::All, .. } => "everything is evicted already",
+                    Target::Entries { keys: Keys::Made(_), .. } => "`key_fn` says already which entry",
+                    Target::Entries { .. } => "the call says already which entry",
                 };
                 errors.at(keyword, format!("{before}: leave `{keyword}` out"));
             }
         }
-    }
-}
-
-/// The removed argument, however it is written, with what to write for this very mutation.
-fn skip_args(keyword: &Ident, target: Option<&Target>, function: Option<&Function>, errors: &mut Errors) {
-    let target = match target.map(|target| &target.cache) {
-        Some(Cached::Function(path)) => path.to_token_stream(),
-        Some(Cached::Method(of, method)) => quote!(#of::#method),
-        _ => quote!(get_user),
-    };
-    let target = target.to_string().replace(' ', "");
-    let names: Vec<String> = function.map(names).unwrap_or_default();
-    let kept = names.last().map_or("key", String::as_str);
-    let parameters: Vec<String> = names
-        .iter()
-        .map(|name| {
-            if name == kept {
-                name.clone()
-            } else {
-                format!("_{}", name.trim_start_matches('_'))
-            }
-        })
-        .collect();
-    errors.at(
-        keyword,
-        format!(
-            "`skip_args` was removed, because it silently built wrong keys: say which arguments make the key, as in \
-             `#[invalidates({target}, key_fn = |{}| {kept})]`",
-            parameters.join(", "),
-        ),
-    );
-}
-
-fn names(function: &Function) -> Vec<String> {
-    function
-        .arguments()
-        .iter()
-        .map(|argument| argument.name.to_string())
-        .collect()
-}
-
-/// Notes a closure of the wrong number of parameters. Of a path only the compiler knows.
-fn check_key_fn(key_fn: &Expr, function: Option<&Function>, errors: &mut Errors) {
-    let Some(function) = function else { return };
-    let names = names(function);
-    if names.len() > crate::key::MAX_PARTS {
-        errors.at(
-            key_fn,
-            format!(
-                "`key_fn` takes at most {} arguments: write the key as a call, as in `invalidates(get_user(id))`",
-                crate::key::MAX_PARTS
-            ),
-        );
-        return;
-    }
-    match key_fn {
-        Expr::Closure(closure) if closure.inputs.len() != names.len() => {
-            let inputs = &closure.inputs;
-            let message = format!(
-                "`key_fn` gets a reference to each of the {} arguments of `{}`, and this takes {}: write `key_fn = |{}| …`",
-                names.len(),
-                function.sig.ident,
-                inputs.len(),
-                names.join(", "),
-            );
-            if inputs.is_empty() {
-                errors.at(key_fn, message);
-            } else {
-                errors.at(inputs, message);
-            }
-        }
-        Expr::Closure(_) | Expr::Path(_) => {}
-        other => errors.at(
-            other,
-            "`key_fn` is a closure or the path of a function: write `key_fn = |id, _name| id`",
-        ),
     }
 }

@@ -9,19 +9,25 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned;
 use syn::{FnArg, Pat, Path, ReceiverKind, Signature, Type};
 
+use super::agent;
 use super::arguments::{Arguments, Cached, Keys, Target};
 use crate::cached::hidden_of_method;
 use crate::function::{Argument, Function, hidden, name_hash, opaque_part};
 use crate::key::{parts_of, respan, value_of};
+use crate::template::{self, Root, Template};
 
 pub(super) fn tokens(arguments: &Arguments, function: &Function) -> TokenStream {
-    let krate = &arguments.krate;
-    let code = Code {
-        private: quote!(#krate::__private),
-        function,
-        arguments: function.arguments(),
-    };
-    code.function(&arguments.targets)
+    let code = Code::new(&arguments.krate, function);
+    let is_by_name = |target: &Target| matches!(target, Target::Entries { keys: Keys::ByName, .. });
+    let named = arguments.targets.iter().any(is_by_name).then(|| code.bag());
+    let begun = arguments.targets.iter().map(|target| code.begin(target));
+    code.function(&named.unwrap_or_default(), begun)
+}
+
+pub(super) fn agent_tokens(arguments: &agent::Arguments, function: &Function) -> TokenStream {
+    let code = Code::new(&arguments.krate, function);
+    let begun = code.begin_resource(arguments);
+    code.function(&TokenStream::new(), [begun])
 }
 
 struct Code<'f> {
@@ -30,8 +36,18 @@ struct Code<'f> {
     arguments: Vec<Argument>,
 }
 
-impl Code<'_> {
-    fn function(&self, targets: &[Target]) -> TokenStream {
+impl<'f> Code<'f> {
+    fn new(krate: &Path, function: &'f Function) -> Self {
+        Self {
+            private: quote!(#krate::__private),
+            function,
+            arguments: function.arguments(),
+        }
+    }
+
+    /// The function with guards around its body. `named` is what they need to find arguments by their names.
+    fn function(&self, named: &TokenStream, begun: impl IntoIterator<Item = TokenStream>) -> TokenStream {
+        let begun = begun.into_iter();
         let private = &self.private;
         let Function { attrs, vis, body, .. } = self.function;
         let body = body.as_ref().map(proc_macro2::Group::stream);
@@ -45,11 +61,6 @@ impl Code<'_> {
                 quote!(let #pat = #name;)
             });
         let (guards, outcome) = (hidden("guards"), hidden("outcome"));
-        let named = targets
-            .iter()
-            .any(|target| matches!(target.keys, Keys::ByName))
-            .then(|| self.bag());
-        let begun = targets.iter().map(|target| self.begin(target));
         let returns = self.returned();
         let edge = returns.as_ref().map(|returns| {
             quote! {
@@ -147,7 +158,11 @@ impl Code<'_> {
     /// The expression that begins the mutation of a target.
     fn begin(&self, target: &Target) -> TokenStream {
         let private = &self.private;
-        match (&target.cache, &target.keys) {
+        let (cache, keys) = match target {
+            Target::Entries { cache, keys } => (cache, keys),
+            Target::Tag(tag) => return self.begin_tag(tag),
+        };
+        match (cache, keys) {
             // Parsing lets no other keys through for a cache.
             (Cached::Cache(cache), Keys::All | Keys::ByName | Keys::Made(_)) => {
                 quote_spanned!(cache.span()=> #private::begin_all(&(#cache)))
@@ -190,6 +205,44 @@ impl Code<'_> {
                 quote_spanned! {cached.span()=>
                     #begin::<_, { #private::covered(#names.0, &[#(#given),*], #names.1) }>(&#value)
                 }
+            }
+        }
+    }
+
+    /// The expression that begins the mutation of a tag.
+    fn begin_tag(&self, tag: &Template) -> TokenStream {
+        let private = &self.private;
+        let place = |root: &Root| match root {
+            Root::Receiver => self
+                .function
+                .receiver()
+                .map(|receiver| receiver.self_token.to_token_stream())
+                .unwrap_or_default(),
+            Root::Argument { at, .. } => self.arguments[*at].name.to_token_stream(),
+        };
+        let patterns = template::patterns([tag], &self.arguments, &place);
+        let tag = tag.formatted(&self.arguments, &place);
+        if patterns.is_empty() {
+            quote!(#private::begin_tag(#tag))
+        } else {
+            quote!({ #patterns #private::begin_tag(#tag) })
+        }
+    }
+
+    /// The expression that begins the mutation of a resource, or of one key in it.
+    fn begin_resource(&self, arguments: &agent::Arguments) -> TokenStream {
+        let (private, of_session) = (&self.private, arguments.of_session);
+        let constant = arguments.resource.constant(&arguments.krate);
+        match &arguments.key_fn {
+            None => quote!({
+                #constant
+                #private::begin_resource(__CACHE_RESOURCE, #of_session)
+            }),
+            Some(key_fn) => {
+                let made = self.made(key_fn);
+                let begin = respan(&quote!(#private::begin_resource_key), key_fn.span());
+                let begin = quote_spanned!(key_fn.span()=> #begin(__CACHE_RESOURCE, #of_session, #made));
+                quote!({ #constant #begin })
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::entry::{Facts, Kept};
 use super::super::ranking::Ranking;
-use super::super::{Bound, Cleared, Due, Remains};
+use super::super::{Bound, Cleared, Due, Journal, Remains};
 use crate::clock::{Clock, NEVER, Nanos};
 
 /// How many entries one eviction looks at, at most, that were used since they were listed. More than there are in caches
@@ -89,12 +89,20 @@ impl Ledger {
         true
     }
 
+    /// All who are in, unless nobody can be evicted.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Arc<dyn Kept>> {
+        self.by_use.entries()
+    }
+
     /// Lets go whoever has to, for the bounds to hold.
-    pub(super) fn evict(&mut self) {
+    pub(super) fn evict(&mut self, journal: &dyn Journal) {
         while self.is_over() {
             let Some(victim) = self.least_recent() else { return };
             self.leave(victim.facts());
             self.evictions += 1;
+            if journal.is_open() {
+                journal.evicted(&victim);
+            }
         }
     }
 

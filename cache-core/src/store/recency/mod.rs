@@ -50,7 +50,7 @@ use self::ledger::Ledger;
 use self::uses::Uses;
 use super::entry::{Entry, Kept};
 use super::morgue::Morgue;
-use super::{Bound, Cleared, Due, Look, Ready, Remains, Store};
+use super::{Bound, Cleared, Due, Each, Journal, Look, Put, Ready, Remains, Store};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 use crate::stripe;
@@ -79,10 +79,11 @@ pub(crate) struct RecencyStore<K, V> {
     uses: Uses,
     ledger: Mutex<Ledger>,
     morgue: Morgue,
+    journal: Arc<dyn Journal>,
 }
 
 impl<K: Key, V: Value> RecencyStore<K, V> {
-    pub(crate) fn new(bound: Bound) -> Self {
+    pub(crate) fn new(bound: Bound, journal: Arc<dyn Journal>) -> Self {
         Self {
             bound,
             index: papaya::HashMap::builder()
@@ -99,6 +100,7 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
             uses: Uses::new(bound),
             ledger: Mutex::new(Ledger::new(bound)),
             morgue: Morgue::new(),
+            journal,
         }
     }
 
@@ -298,10 +300,15 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
         self.find(key, || index.get(&hash)).is_some()
     }
 
-    fn insert(&self, entry: Arc<Entry<K, V>>) -> Option<Arc<Entry<K, V>>> {
+    fn put(&self, entry: Arc<Entry<K, V>>, clock: &Clock) -> Put<K, V> {
         let hash = entry.hash();
         if stripe::is_ending() {
-            return self.remove(hash, &entry.key);
+            let former = self.remove(hash, &entry.key);
+            return Put {
+                former_had_expired: former.as_ref().is_some_and(|former| former.has_expired(clock)),
+                former,
+                is_kept: false,
+            };
         }
         let guard = self.index.guard();
         self.change(&guard, |ledger| {
@@ -321,8 +328,18 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
                 ledger.leave(&former.facts);
             }
             ledger.enter(&kept);
-            ledger.evict();
-            former
+            let former_had_expired = former.as_ref().is_some_and(|former| former.has_expired(clock));
+            if self.journal.is_open() {
+                let former = former.as_ref().map(|former| Arc::clone(former) as Arc<dyn Kept>);
+                let former = former.as_ref().map(|former| (former, former_had_expired));
+                self.journal.came_in(&kept, former);
+            }
+            ledger.evict(&*self.journal);
+            Put {
+                former,
+                former_had_expired,
+                is_kept: true,
+            }
         })
     }
 
@@ -351,8 +368,21 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
         self.change(&guard, |ledger| ledger.leave(&entry.facts))
     }
 
-    fn clear(&self) -> Cleared {
+    fn clear_and(&self, each: Option<Each<'_>>) -> Cleared {
         let mut ledger = lock(&self.ledger);
+        match each {
+            Some(each) if self.bound == Bound::Unbounded => {
+                // Nobody is listed, so they have to be looked for.
+                let generation = ledger.generation();
+                let guard = self.index.owned_guard();
+                let links = self.index.iter(&guard).flat_map(|(_, chain)| chain.iter());
+                for link in links.filter(|link| link.is_live(generation)) {
+                    each(&(Arc::clone(link.entry()) as Arc<dyn Kept>));
+                }
+            }
+            Some(each) => ledger.listed().for_each(each),
+            None => {}
+        }
         let cleared = ledger.clear();
         self.generation.store(ledger.generation(), Ordering::Release);
         cleared

@@ -13,7 +13,7 @@ const FOR_EVER: Life = Life {
 };
 
 fn store(capacity: u64) -> RecencyStore<u64, u64> {
-    RecencyStore::new(Bound::Entries(capacity))
+    RecencyStore::new(Bound::Entries(capacity), Arc::new(()))
 }
 
 fn insert(store: &RecencyStore<u64, u64>, key: u64) {
@@ -152,7 +152,7 @@ fn the_dead_are_few() {
 #[test]
 fn evicted_values_do_not_pile_up() {
     for capacity in [1, 16, 100, 1_000] {
-        let store = RecencyStore::<u64, Arc<()>>::new(Bound::Entries(capacity));
+        let store = RecencyStore::<u64, Arc<()>>::new(Bound::Entries(capacity), Arc::new(()));
         let living = Arc::new(());
         let most = capacity + (capacity / 8).clamp(8, 64);
         for key in 0..5_000 {
@@ -171,7 +171,7 @@ fn evicted_values_do_not_pile_up() {
 #[test]
 fn what_is_swept_beside_many_readers_is_freed() {
     const READERS: usize = 12;
-    let store = &RecencyStore::<u64, Arc<()>>::new(Bound::Entries(10));
+    let store = &RecencyStore::<u64, Arc<()>>::new(Bound::Entries(10), Arc::new(()));
     let living = &Arc::new(());
     let put = |key| Store::insert(store, Arc::new(Entry::new(key, key, Arc::clone(living), 1, &FOR_EVER)));
     (0..10).for_each(|key| drop(put(key)));
@@ -215,7 +215,7 @@ fn spread(key: u64) -> u64 {
 fn what_leaves_while_the_index_grows_is_freed() {
     for bound in [Bound::Entries(100_000), Bound::Weight(100_000), Bound::Unbounded] {
         for count in (1..20).chain(1_000..1_060).chain(2_040..2_070) {
-            let store = RecencyStore::<u64, Arc<()>>::new(bound);
+            let store = RecencyStore::<u64, Arc<()>>::new(bound, Arc::new(()));
             let living = Arc::new(());
             for key in 0..count {
                 let hash = spread(key);
@@ -266,7 +266,7 @@ fn a_newcomer_stays_where_all_is_shared() {
         let lost = newcomers.filter(|key| !look(&store, *key, Look::Peek)).count();
         assert_eq!(lost, 0, "{capacity}");
     }
-    let store = RecencyStore::<u64, u64>::new(Bound::Weight(1_000));
+    let store = RecencyStore::<u64, u64>::new(Bound::Weight(1_000), Arc::new(()));
     (0..1_000).for_each(|key| insert(&store, key));
     two_threads_use(&store, 1_000);
     Store::insert(&store, Arc::new(Entry::new(5_000, 5_000, 0, 100, &FOR_EVER)));

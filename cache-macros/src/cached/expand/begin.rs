@@ -118,7 +118,7 @@ impl Code<'_> {
             return quote!({ #(#bindings)* #parts });
         }
         let make = self.companion("key", true);
-        quote!(Self::#make(#(#passed),*))
+        self.in_session(quote!(Self::#make(#(#passed),*)))
     }
 
     fn missing_message(&self, missing: &str, arguments: &[Lent]) -> String {

@@ -22,6 +22,7 @@ impl Code<'_> {
             self.key_companion(),
             self.cache_companion(),
             self.uncached_companion(),
+            self.label_companions(),
             self.handle_companions(),
             self.begin_companions(),
         ];
@@ -46,6 +47,7 @@ impl Code<'_> {
             self.key_companion(),
             self.cache_companion(),
             self.uncached_companion(),
+            self.label_companions(),
             self.begin_companions(),
         ];
         quote!(#(#companions)*)
@@ -125,19 +127,16 @@ impl Code<'_> {
         } else {
             quote!(#private::owner::<()>())
         };
-        let make = self.builder(settings);
+        let make = self.labelled(self.builder(settings));
+        let registration = self.registration();
         let slot = quote! {
+            #registration
             static SLOT: #private::Slot = #private::Slot::new();
-            SLOT.cache(#owner, || #make)
+            SLOT.cache(#owner, || #make.build())
         };
         match &self.plan.key {
             Key::Parts(parts) => {
-                let mut owned = parts.iter().map(|(_, part)| part.owned(private));
-                let key = if parts.len() == 1 {
-                    owned.next().unwrap_or_default()
-                } else {
-                    quote!((#(#owned),*))
-                };
+                let key = self.owned_key(parts);
                 quote! {
                     #attrs
                     #[doc = #doc]
@@ -151,16 +150,23 @@ impl Code<'_> {
                 let make_key = self.companion("key", true);
                 let receiver = self.plan.keyed_by_self.then(|| quote!(#private::never(),));
                 let nevers = self.key_arguments().map(|_| quote!(#private::never()));
+                let made = self.in_session(quote!(Self::#make_key(#receiver #(#nevers),*)));
+                let key = self.key_in_session(quote!(L::Key));
+                let lookup = if self.is_by_session() {
+                    quote!(#private::ScopedLookup<L>)
+                } else {
+                    quote!(L)
+                };
                 quote! {
                     #attrs
                     #[doc = #doc]
                     #vis fn #get() -> &'static #krate::Cache<impl #krate::Key, #value> {
-                        Self::#get_for(#private::lookup_made_by(|| Self::#make_key(#receiver #(#nevers),*)))
+                        Self::#get_for(#private::lookup_made_by(|| #made))
                     }
 
                     #attrs
                     #[doc(hidden)]
-                    #vis fn #get_for<L: #private::Lookup>(_: #private::LookupType<L>) -> &'static #krate::Cache<L::Key, #value> {
+                    #vis fn #get_for<L: #private::Lookup>(_: #private::LookupType<#lookup>) -> &'static #krate::Cache<#key, #value> {
                         #slot
                     }
                 }
@@ -168,6 +174,7 @@ impl Code<'_> {
         }
     }
 
+    /// The builder of a cache that is set up like this.
     pub(super) fn builder(&self, settings: &Settings) -> TokenStream {
         let krate = &self.krate;
         let name = self.cache_name(settings);
@@ -194,7 +201,7 @@ impl Code<'_> {
             Policy::Lru => None,
             Policy::TinyLfu => Some(quote!(.policy(#krate::Policy::TinyLfu))),
         };
-        quote!(#krate::Cache::builder().name(#name) #bound #ttl #tti #policy .build())
+        quote!(#krate::Cache::builder().name(#name) #bound #ttl #tti #policy)
     }
 
     /// What the cache is called in statistics.
@@ -255,6 +262,18 @@ impl Code<'_> {
         let miss = hidden("miss");
         let (keep_miss, use_miss) = self.carry(&miss);
         let value_name = hidden("value");
+        let (reload, labels) = self.loading("refresh", &home);
+        let insert = match self.labels(&home) {
+            None if !self.is_by_session() => {
+                quote!(#found_cache.insert(#private::Lookup::key(&#key), #value_name).await;)
+            }
+            labels => {
+                let none =
+                    || quote!(#private::Labels::new(::core::default::Default::default(), ::core::option::Option::None));
+                let labels = labels.unwrap_or_else(none);
+                quote!(#private::insert_labelled(#found_cache, &#key, #value_name, #labels).await;)
+            }
+        };
         quote! {
             #[doc = "Evicts the entry of these arguments, and everything that is loading for it. `true` if there was one."]
             #vis async fn invalidate #lifetimes (#(#parameters),*) -> bool {
@@ -274,7 +293,7 @@ impl Code<'_> {
                     let #miss = #private::miss(#cache, &#key);
                     #keep_miss
                 };
-                #private::refresh(#private::Kind::<#kind>, #the_cache, #use_miss, #keep_if, || #uncached).await
+                #reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached).await
             }
 
             #[doc = "The kept value of these arguments, if there is one, without being counted."]
@@ -286,7 +305,7 @@ impl Code<'_> {
             #[doc = "Keeps a value for these arguments."]
             #vis async fn insert #lifetimes (#(#parameters,)* #value_name: #value) {
                 #with_key
-                #found_cache.insert(#private::Lookup::key(&#key), #value_name).await;
+                #insert
             }
 
             #[doc = "What happened in the cache so far."]

@@ -32,6 +32,10 @@ impl<'p> Code<'p> {
         let doc = format!("The handle of the cached function [`{name}`]({name}()).");
         let shell = self.typed_shell();
         let elements = parts.iter().map(|(_, part)| part.element(private));
+        let mut elements = quote!((#(#elements,)*));
+        if self.is_by_session() {
+            elements = quote!(#private::InSession<#elements>);
+        }
         let (kind, returns) = (self.kind_constant(), with_static_lifetimes(&self.plan.returns));
         let slot = self.slot(settings);
         let call = self.typed_call();
@@ -53,7 +57,7 @@ impl<'p> Code<'p> {
 
             #(#cfgs)*
             impl #private::handle::Handle for #name {
-                type Elements = (#(#elements,)*);
+                type Elements = #elements;
                 type Kind = #private::Kind<#kind>;
                 type Returns = #returns;
                 #slot
@@ -168,11 +172,19 @@ impl<'p> Code<'p> {
     fn slot(&self, settings: &Settings) -> TokenStream {
         let private = &self.private;
         let settings_of = self.constant_settings(settings);
-        let make = settings_of.is_none().then(|| {
-            let make = self.builder(settings);
+        let is_constant = settings_of.is_some();
+        let make = (!is_constant || self.has_labels()).then(|| {
+            let known = hidden("settings");
+            let (name, builder) = if is_constant {
+                (quote!(#known), quote!(#known.builder()))
+            } else {
+                (quote!(_), self.builder(settings))
+            };
+            let (registration, builder) = (self.registration(), self.labelled(builder));
             quote! {
-                fn make(_: &#private::Settings) -> #private::handle::CacheOf<Self> {
-                    #make
+                fn make(#name: &#private::Settings) -> #private::handle::CacheOf<Self> {
+                    #registration
+                    #builder.build()
                 }
             }
         });

@@ -19,11 +19,11 @@ impl<'p> Code<'p> {
         let passed = self
             .key_arguments()
             .map(|(argument, form)| form.passed(&argument.name.to_token_stream()));
-        if self.plan.keyed_by_self {
+        self.in_session(if self.plan.keyed_by_self {
             quote!(self.#make(#(#passed),*))
         } else {
             quote!(#home::#make(#(#passed),*))
-        }
+        })
     }
 
     /// The arguments that the key is made of, and how.

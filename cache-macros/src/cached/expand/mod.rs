@@ -12,6 +12,7 @@ mod begin;
 mod companions;
 mod handle;
 mod key;
+mod tags;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -182,6 +183,7 @@ impl<'p> Code<'p> {
         let (cache_for_key, cache) = (self.cache_for(&home, &key), self.cache(&home));
         let (keep_miss, use_miss) = self.carry(&miss);
         let uncached = self.call_uncached(&home);
+        let (load, labels) = self.loading("load", &home);
         quote! {
             let #miss = {
                 let #key = #make_key;
@@ -190,7 +192,7 @@ impl<'p> Code<'p> {
                     ::core::result::Result::Err(#miss) => #keep_miss,
                 }
             };
-            #private::load(#private::Kind::<#kind>, #cache, #use_miss, #keep_if, || #uncached).await
+            #load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached).await
         }
     }
 
@@ -217,6 +219,7 @@ impl<'p> Code<'p> {
         let given = self.given_cache(expr);
         let body = self.plan.function.body.as_ref().map(proc_macro2::Group::stream);
         let patterns = self.patterns();
+        let (load, labels) = self.loading("load", &TokenStream::new());
         // One step less, and the probe does not ask whether the error can be shared.
         let probe = if self.plan.error_borrows {
             quote!(&&&)
@@ -235,7 +238,7 @@ impl<'p> Code<'p> {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
-            #private::load(#kind, #cache, #miss, #keep_if, move || async move {
+            #load(#kind, #cache, #miss, #labels #keep_if, move || async move {
                 #patterns
                 // Never runs; it tells the compiler what `?` and `return` in the body return.
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
