@@ -203,7 +203,8 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         title: "Tags",
         about: "`Cache::get_or_load` by `u64`, in caches of 1,024 entries that differ in their tags. These are made\n\
             by `Builder::tags`, or by `tag_fn` where it says so, and one of its own is `format!(\"user:{id}\")`.\n\
-            That entries carry them is asserted by invalidating them. No peer has tags.",
+            That entries carry them is asserted by invalidating them. No peer has tags. An annotated function is beside\n\
+            the same function without tags.",
         sections: &[
             Section {
                 title: HIT_TAGS,
