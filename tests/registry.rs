@@ -12,6 +12,9 @@ fn named(name: &str) -> Cache<u64, u64> {
     Cache::builder().name(name.to_owned()).build()
 }
 
+/// Held to write by who clears all caches, and to read by who keeps something.
+static CLEARING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
 /// The names that are live and begin like this.
 fn names(start: &str) -> Vec<String> {
     let all = registry::caches().into_iter().map(|it| it.name().to_owned());
@@ -31,6 +34,7 @@ async fn a_cache_is_known_while_it_lives_and_not_longer() {
 
 #[tokio::test]
 async fn a_handle_keeps_the_cache_alive() {
+    let _kept = CLEARING.read().await;
     let cache = named("held");
     cache.insert(1, 1).await;
     let any = registry::get("held").unwrap();
@@ -42,6 +46,7 @@ async fn a_handle_keeps_the_cache_alive() {
 
 #[tokio::test]
 async fn what_a_handle_tells() {
+    let _kept = CLEARING.read().await;
     let built = Cache::<u64, String>::builder()
         .name("told")
         .max_weight(10, |_, text| u32::try_from(text.len()).unwrap())
@@ -160,6 +165,7 @@ fn threads_that_make_caches_of_one_name_get_different_ones() {
 /// Where it matters: a value that is loading when all caches are cleared is not kept.
 #[tokio::test]
 async fn clearing_all_has_the_force_of_a_clear() {
+    let _clearing = CLEARING.write().await;
     let (a, b) = (named("all a"), Cache::<String, String>::builder().name("all b").build());
     a.insert(1, 1).await;
     b.insert("two".to_owned(), "two".to_owned()).await;

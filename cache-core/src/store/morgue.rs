@@ -37,6 +37,12 @@ impl Morgue {
         self.fresh.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Keeps everybody out meanwhile, to stop a store half way.
+    #[cfg(all(test, not(cache_core_model)))]
+    pub(super) fn closed(&self) -> impl Sized {
+        lock(&self.dead)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
