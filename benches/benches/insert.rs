@@ -15,10 +15,10 @@ mod stores;
 use std::error::Error;
 use std::hint::black_box;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_benches::isolated;
-use cache_benches::scheduler;
+use cache_benches::latency::{self, Times};
 use cache_benches::table::Table;
 use serde::{Deserialize, Serialize};
 
@@ -31,22 +31,8 @@ const TOO_LONG: Duration = Duration::from_millis(2500);
 const FOR_EVER: Duration = Duration::from_secs(3600);
 const RUNS: usize = 3;
 
-/// From here on it is asked whether the thread had to wait for a processor.
-const PAUSE: Duration = Duration::from_micros(20);
-/// So many inserts at most lie between two times that it is asked.
-const STRETCH: usize = 1024;
-
 /// The row that measures the measuring.
 const NOTHING: &str = "nothing";
-
-/// How long inserts took, in nanoseconds.
-#[derive(Serialize, Deserialize)]
-struct Times {
-    median: u32,
-    /// What one in ten thousand exceeds.
-    rare: u32,
-    worst: u32,
-}
 
 #[derive(Serialize, Deserialize)]
 struct Run {
@@ -55,40 +41,10 @@ struct Run {
     full: Option<Times>,
 }
 
-/// Times each insert by itself.
+/// Times the inserts of these keys.
 fn time(keys: Range<usize>, limit: Duration, insert: impl Fn(u64)) -> Times {
-    // Ones, so that the memory is there before the first time is written to it.
-    let mut times = vec![1; keys.len()];
-    let mut timed = 0;
-    let end = Instant::now() + limit;
-    for (times, first) in times.chunks_mut(STRETCH).zip(keys.step_by(STRETCH)) {
-        let mut waited = scheduler::waited();
-        let mut last = Instant::now();
-        if last >= end {
-            break;
-        }
-        timed += times.len();
-        for (time, key) in times.iter_mut().zip(first..) {
-            insert(key as u64);
-            let now = Instant::now();
-            let mut took = now - last;
-            last = now;
-            if took > PAUSE {
-                let before = std::mem::replace(&mut waited, scheduler::waited());
-                took = took.saturating_sub(waited.saturating_sub(before));
-                last = Instant::now();
-            }
-            *time = u32::try_from(took.as_nanos()).unwrap_or(u32::MAX);
-        }
-    }
-    times.truncate(timed);
-    times.sort_unstable();
-    let at_most = |share: usize| times[times.len() - 1 - times.len() / share];
-    Times {
-        median: at_most(2),
-        rare: at_most(10_000),
-        worst: at_most(usize::MAX),
-    }
+    let first = keys.start;
+    latency::time(keys.len(), limit, || (), |number| insert((first + number) as u64))
 }
 
 fn run<S: Store>(bound: usize, inserts: usize) -> Run {
@@ -141,34 +97,10 @@ impl Visit for Named<'_> {
     }
 }
 
-fn median(mut figures: Vec<u32>) -> Option<u32> {
-    figures.sort_unstable();
-    figures.get(figures.len() / 2).copied()
-}
-
-/// The table of a phase, from the runs of each contestant.
 fn table(names: &[&str], runs: &[Vec<Run>], phase: impl Fn(&Run) -> Option<&Times>) -> Table {
-    let mut table = Table::new(&[
-        ("median, ns", 0),
-        ("99.99 %, µs", 1),
-        ("worst, µs", 0),
-        ("least worst, µs", 0),
-    ]);
-    for (name, runs) in names.iter().zip(runs) {
-        if runs.iter().filter_map(&phase).count() == 0 {
-            continue; // It is never full.
-        }
-        let all = |figure: fn(&Times) -> u32| runs.iter().filter_map(&phase).map(figure).collect::<Vec<_>>();
-        let microseconds = |figure: u32| f64::from(figure) / 1e3;
-        let cells = [
-            median(all(|times| times.median)).map(f64::from),
-            median(all(|times| times.rare)).map(microseconds),
-            median(all(|times| times.worst)).map(microseconds),
-            all(|times| times.worst).into_iter().min().map(microseconds),
-        ];
-        table.push(name, cells);
-    }
-    table
+    // Without those that are never full.
+    let rows = names.iter().zip(runs);
+    latency::table(rows.map(|(name, runs)| (*name, runs.iter().filter_map(&phase).copied().collect())))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! Runs a future that does not wait, by polling it once.
+//! Runs a future that waits for nobody, by polling it by hand.
 
 use std::future::Future;
 use std::pin::pin;
@@ -25,5 +25,15 @@ pub fn poll_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("what was to be ready at once had to wait"),
+    }
+}
+
+/// Polls a future until it is ready: one that gives way to others now and then, and waits for nobody.
+pub fn poll_through<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
     }
 }

@@ -43,8 +43,10 @@ struct Record {
     tag: Tag,
     hash: u64,
     members: Slab<Weak<dyn Kept>>,
+    /// How many left since their room was last looked at.
+    left: u32,
     /// Mutations under way.
-    fences: usize,
+    fences: u32,
     /// When it was last invalidated, 0 for never or for so long ago that nobody need know.
     invalidated_at: u64,
     /// When the time before that.
@@ -54,6 +56,25 @@ struct Record {
 }
 
 impl Record {
+    fn list(&mut self, entry: Weak<dyn Kept>) -> usize {
+        if self.members.capacity() == 0 {
+            // Most tags have one member, for which a slab would make room for four.
+            self.members = Slab::with_capacity(1);
+        }
+        self.members.insert(entry)
+    }
+
+    fn unlist(&mut self, slot: usize) {
+        self.members.try_remove(slot);
+        self.left = self.left.saturating_add(1);
+        let (len, room) = (self.members.len(), self.members.capacity());
+        // It is walked through for that: once for as many as it has room for.
+        if room > 64 && len < room / 8 && self.left as usize >= room / 2 {
+            self.members.shrink_to_fit();
+            self.left = 0;
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.members.is_empty() && self.fences == 0 && !self.is_noted
     }
@@ -74,6 +95,7 @@ impl Shard {
                     tag: tag.clone(),
                     hash,
                     members: Slab::new(),
+                    left: 0,
                     fences: 0,
                     invalidated_at: 0,
                     invalidated_before: 0,
@@ -83,14 +105,11 @@ impl Shard {
         }
     }
 
-    /// Removes the record of a tag if nothing needs it any more, and room that is not worth keeping.
-    fn tidy(&mut self, hash: u64, tag: &Tag) {
+    /// Removes the record of a tag if nothing needs it any more after this change, and room that is not worth keeping.
+    fn release(&mut self, hash: u64, tag: &Tag, change: impl FnOnce(&mut Record)) {
         let is_it = |record: &Record| record.hash == hash && record.tag == *tag;
         if let Ok(mut found) = self.0.find_entry(hash, is_it) {
-            let members = &mut found.get_mut().members;
-            if members.capacity() > 64 && members.len() < members.capacity() / 8 {
-                members.shrink_to_fit();
-            }
+            change(found.get_mut());
             if found.get().is_idle() {
                 found.remove();
             }
@@ -156,13 +175,13 @@ impl Index {
                 }
                 record.is_noted = false;
             }
-            shard.tidy(hash, &tag);
+            shard.release(hash, &tag, |_| ());
         }
         true
     }
 
     /// Turns the clock and notes at a tag that it has been invalidated, moving its fences by `fences`.
-    fn note(&self, tag: &Tag, fences: isize) -> Walk<'_> {
+    fn note(&self, tag: &Tag, fences: i32) -> Walk<'_> {
         let hash = self.hash(tag);
         let mut loads = lock(&self.loads);
         loads.now += 1;
@@ -185,7 +204,7 @@ impl Index {
             end = record.members.capacity();
         }
         if fences < 0 {
-            shard.tidy(hash, tag);
+            shard.release(hash, tag, |_| ());
         }
         // Last, so that who sees the time finds the note.
         self.now.store(now, Ordering::Release);
@@ -243,7 +262,7 @@ impl Index {
                 // What it was listed under until here goes with the places.
                 return Err(Refused);
             }
-            let slot = record.members.insert(Arc::downgrade(entry));
+            let slot = record.list(Arc::downgrade(entry));
             places.all.push((record.tag.clone(), slot));
         }
         let is_first = listing.places.set(places).is_ok();
@@ -356,10 +375,7 @@ impl Drop for Places {
         for (tag, slot) in self.all.drain(..) {
             let hash = self.index.hash(&tag);
             let mut shard = self.index.shard(hash);
-            if let Some(record) = shard.find(hash, &tag) {
-                record.members.try_remove(slot);
-            }
-            shard.tidy(hash, &tag);
+            shard.release(hash, &tag, |record| record.unlist(slot));
         }
     }
 }

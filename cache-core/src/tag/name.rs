@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::agent::Resource;
 use crate::session::SessionId;
 
-/// A tag, of a user's or of the library's own. The first letter keeps them apart.
+/// A tag, of a user's or of the library's own. A user's is as it was written; the library's begin with a NUL and a letter,
+/// and so does a user's that begins with a NUL.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Tag(Arc<str>);
 
@@ -16,33 +17,37 @@ impl Tag {
     }
 
     pub(crate) fn user(text: &str) -> Self {
-        Self::new(format_args!("u{text}"))
+        if text.starts_with('\0') {
+            Self::new(format_args!("\0u{text}"))
+        } else {
+            Self(text.into())
+        }
     }
 
     /// Everything of a resource.
     pub(crate) fn resource(resource: Resource) -> Self {
-        Self::new(format_args!("r{resource}"))
+        Self::new(format_args!("\0r{resource}"))
     }
 
     /// Everything of a session.
     pub(crate) fn session(session: &SessionId) -> Self {
-        Self::new(format_args!("s{session}"))
+        Self::new(format_args!("\0s{session}"))
     }
 
     /// What a session has of a resource. The length keeps the two names apart, whatever they hold.
     pub(crate) fn part(resource: Resource, session: &SessionId) -> Self {
-        Self::new(format_args!("p{}:{session}{resource}", session.as_str().len()))
+        Self::new(format_args!("\0p{}:{session}{resource}", session.as_str().len()))
     }
 
     /// What a resource has under a key of this hash.
     pub(crate) fn key(resource: Resource, hash: u64) -> Self {
-        Self::new(format_args!("k{hash:016x}{resource}"))
+        Self::new(format_args!("\0k{hash:016x}{resource}"))
     }
 
     /// What a session has of a resource under a key of this hash.
     pub(crate) fn part_key(resource: Resource, session: &SessionId, hash: u64) -> Self {
         Self::new(format_args!(
-            "q{hash:016x}{}:{session}{resource}",
+            "\0q{hash:016x}{}:{session}{resource}",
             session.as_str().len()
         ))
     }
@@ -65,7 +70,10 @@ impl Tags {
 
     /// Adds one of the user's.
     pub fn push(&mut self, tag: fmt::Arguments<'_>) {
-        self.add(Tag::new(format_args!("u{tag}")));
+        self.add(match tag.as_str() {
+            Some(text) => Tag::user(text),
+            None => Tag::user(&fmt::format(tag)),
+        });
     }
 
     /// Adds all that a `tag_fn` has made.

@@ -202,6 +202,12 @@ fn no_two_tags_have_one_name() {
     let tags = [
         Tag::user("a"),
         Tag::user("ra"),
+        Tag::user("\0ra"),
+        Tag::user("\0sa"),
+        Tag::user("\0u\0ra"),
+        Tag::user("\0"),
+        Tag::user("u"),
+        Tag::user("\0u"),
         Tag::user(""),
         Tag::resource(a),
         Tag::resource(b),

@@ -35,6 +35,7 @@ enum Source {
 
 pub(crate) const LRU: &str = "#[cached_lru]";
 const CACHE: &str = "Cache";
+pub(crate) const NO_TAG: &str = "no tag";
 
 pub(crate) const NANOSECONDS: &str = "median, ns";
 pub(crate) const ONE_THREAD: &str = "1 thread, Mops/s";
@@ -47,6 +48,8 @@ pub(crate) const HIT_BOTH: &str = "Hit by `u64` and `&str`";
 pub(crate) const THROUGHPUT_NUMBER: &str = "Throughput by `u64`";
 pub(crate) const FULL: &str = "1,000,000 entries, full";
 pub(crate) const FILLING: &str = "1,000,000 entries, filling up";
+pub(crate) const HIT_TAGS: &str = "Hit with tags";
+pub(crate) const LEFT: &str = "What is left of ten million tags";
 pub(crate) const ALLOCATIONS: &str = "Allocations of a hit";
 
 pub(crate) const CHAPTERS: &[Chapter] = &[
@@ -192,6 +195,85 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 source: Source::Latency {
                     group: "mutation of a key that is not there",
                     own: "Cache::invalidate",
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Tags",
+        about: "`Cache::get_or_load` by `u64`, in caches of 1,024 entries that differ in their tags. These are made\n\
+            by `Builder::tags`, or by `tag_fn` where it says so, and one of its own is `format!(\"user:{id}\")`.\n\
+            That entries carry them is asserted by invalidating them. No peer has tags. An annotated function is beside\n\
+            the same function without tags.",
+        sections: &[
+            Section {
+                title: HIT_TAGS,
+                about: "One thread asks for the keys in turn. It does not come across tags.",
+                source: Source::Latency {
+                    group: "hit with tags",
+                    own: NO_TAG,
+                },
+            },
+            Section {
+                title: "Miss with tags",
+                about: "With an immediate load, into a full cache: tags are made and listed, and those of the entry\n\
+                    that is evicted are unlisted.",
+                source: Source::Latency {
+                    group: "miss with tags",
+                    own: NO_TAG,
+                },
+            },
+            Section {
+                title: "Invalidating a tag of one entry",
+                about: "One of 1,024, each of which has a tag of its own. A guard keeps out whatever is loaded with the\n\
+                    tag. Beside it the entry is evicted by its key.",
+                source: Source::Latency {
+                    group: "invalidation of a tag of one entry",
+                    own: "Cache::invalidate",
+                },
+            },
+            Section {
+                title: "Invalidating a tag of no entry",
+                about: "There are 1,024 others.",
+                source: Source::Latency {
+                    group: "invalidation of a tag of no entry",
+                    own: "Cache::invalidate",
+                },
+            },
+            Section {
+                title: "Invalidating a tag of many entries",
+                about: "Of all that are in the cache, put back after each round; medians of the rounds. Beside it the\n\
+                    same entries are evicted one by one, or the cache is cleared. A clear knows nothing of tags, but\n\
+                    those of the entries that it frees are unlisted.",
+                source: Source::Plain {
+                    name: "invalidation of a tag of many entries",
+                    own: Some("invalidate_tag"),
+                },
+            },
+            Section {
+                title: "Beside an invalidation",
+                about: "Calls of one thread, each timed by itself as inserts are, while another thread invalidates a tag\n\
+                    of 100,000 entries in another cache. The entries that are asked for carry other tags.",
+                source: Source::Plain {
+                    name: "beside an invalidation of a tag",
+                    own: None,
+                },
+            },
+            Section {
+                title: "Bytes of an entry with tags",
+                about: "As below, when there are 1,000,000; the index of tags is part of it.",
+                source: Source::Plain {
+                    name: "bytes of an entry with tags",
+                    own: Some(NO_TAG),
+                },
+            },
+            Section {
+                title: LEFT,
+                about: "What is held for a cache of 1,000 entries when it is full for the first time, when 10,000,000\n\
+                    entries have passed through it, each with another tag where it has its own, and when it is dropped.",
+                source: Source::Plain {
+                    name: "what is left of tags",
+                    own: None,
                 },
             },
         ],

@@ -5,8 +5,8 @@ use std::fmt;
 use cache_benches::table::Table;
 
 use crate::sections::{
-    ALLOCATIONS, FILLING, FULL, HIT_BOTH, HIT_NUMBER, LEAST_WORST, LRU, NANOSECONDS, SCALING, THROUGHPUT_NUMBER,
-    TWO_THREADS,
+    ALLOCATIONS, FILLING, FULL, HIT_BOTH, HIT_NUMBER, HIT_TAGS, LEAST_WORST, LEFT, LRU, NANOSECONDS, NO_TAG, SCALING,
+    THROUGHPUT_NUMBER, TWO_THREADS,
 };
 
 const TTL: &str = "#[cached_ttl]";
@@ -16,6 +16,8 @@ const CONCURRENT_TTL: &str = "cached #[concurrent_cached], TTL";
 const MOKA: &str = "moka sync";
 const FLOOR: &str = "papaya pin().get";
 const CACHE: &str = "Cache";
+const OWN_TAG: &str = "one tag of its own";
+const FOUR_TAGS: &str = "four tags, two of its own";
 
 pub(crate) struct Target {
     pub(crate) what: String,
@@ -125,6 +127,19 @@ pub(crate) fn targets<'a>(table: impl Fn(&str) -> Option<&'a Table>) -> Vec<Targ
             milliseconds(FILLING),
         ),
     ];
+    targets.push(most(
+        "hit with four tags: time over that without",
+        1.1,
+        "×",
+        slower(HIT_TAGS, NO_TAG, FOUR_TAGS),
+    ));
+    let kibibytes = |column: &str| cell(LEFT, OWN_TAG, column);
+    targets.push(most(
+        "held after ten million tags over held after the first thousand",
+        1.25,
+        "×",
+        kibibytes("after 10,000,000, KiB").and_then(|last| Some(last / kibibytes("the first 1,000, KiB")?)),
+    ));
     for own in [LRU, TTL, TINY_LFU] {
         let what = format!("allocations of a hit: `{own}`, whatever key");
         targets.push((what, Bound::None, "", allocations(own)));
