@@ -136,7 +136,7 @@ pub(crate) fn targets<'a>(table: impl Fn(&str) -> Option<&'a Table>) -> Vec<Targ
     let kibibytes = |column: &str| cell(LEFT, OWN_TAG, column);
     targets.push(most(
         "held after ten million tags over held after the first thousand",
-        1.25,
+        1.5,
         "×",
         kibibytes("after 10,000,000, KiB").and_then(|last| Some(last / kibibytes("the first 1,000, KiB")?)),
     ));
