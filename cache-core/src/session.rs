@@ -191,6 +191,7 @@ impl<K> Scoped<K> {
 }
 
 /// A lookup in the session it was made in, if it was made in one.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct ScopedLookup<L> {
     session: Option<SessionId>,

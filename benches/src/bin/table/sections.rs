@@ -35,6 +35,7 @@ enum Source {
 
 pub(crate) const LRU: &str = "#[cached_lru]";
 const CACHE: &str = "Cache";
+const NO_OBSERVER: &str = "no observer";
 pub(crate) const NO_TAG: &str = "no tag";
 
 pub(crate) const NANOSECONDS: &str = "median, ns";
@@ -274,6 +275,29 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 source: Source::Plain {
                     name: "what is left of tags",
                     own: None,
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Observers",
+        about: "Caches are full at 1,024 entries, and each call evicts one, so that there are two changes to tell of. The\n\
+            observers count and do nothing else. That each is told of every change, once, is asserted.",
+        sections: &[
+            Section {
+                title: "Insert with observers",
+                about: "By hand.",
+                source: Source::Latency {
+                    group: "insert with observers",
+                    own: NO_OBSERVER,
+                },
+            },
+            Section {
+                title: "Miss with observers",
+                about: "With an immediate load.",
+                source: Source::Latency {
+                    group: "miss with observers",
+                    own: NO_OBSERVER,
                 },
             },
         ],
