@@ -1,0 +1,166 @@
+//! What is strange about resources and sessions is logged, once, and says what to do; and nothing stale is left because of it.
+
+#![allow(clippy::unwrap_used, clippy::unused_async, reason = "a test that cannot go on fails")]
+
+use std::sync::{Mutex, MutexGuard, Once};
+
+use cache_core::{agent_cached, agent_invalidates, session};
+
+struct Logged(Mutex<Vec<String>>);
+
+static LOGGED: Logged = Logged(Mutex::new(Vec::new()));
+
+impl Logged {
+    fn all(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl log::Log for Logged {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("cache_core")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            assert_eq!(record.level(), log::Level::Warn);
+            self.all().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What was logged that names this.
+fn said_of(name: &str) -> Vec<String> {
+    let named = format!("`{name}`");
+    LOGGED.all().iter().filter(|it| it.contains(&named)).cloned().collect()
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LOGGED).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+#[agent_cached(resource = "basket", name = "view_basket")]
+async fn view_basket(user: u64) -> u64 {
+    user
+}
+
+#[agent_invalidates(resource = "basket")]
+async fn fill_basket() {}
+
+#[agent_invalidates(resource = "baskte")]
+async fn fill_by_typo() {}
+
+#[agent_invalidates(resource = "weather")]
+async fn change_weather() {}
+
+#[tokio::test]
+async fn a_resource_that_no_function_has_is_said_once_with_near_misses() {
+    listen();
+    // Known, although none of its functions has been called.
+    fill_basket().await;
+    assert!(said_of("basket").iter().all(|it| it.contains("`baskte`")));
+    for _ in 0..3 {
+        fill_by_typo().await;
+        change_weather().await;
+    }
+    let said = said_of("baskte");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("did you mean `basket` (of `warnings::view_basket`)?"),
+        "{said:?}"
+    );
+    let said = said_of("weather");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("there are `") && !said[0].contains("did you mean"),
+        "{said:?}"
+    );
+    assert_eq!(view_basket(7).await, 7);
+}
+
+#[agent_cached(resource = "diary", scope = "session", name = "read_diary")]
+async fn read_diary(page: u64) -> u64 {
+    page
+}
+
+#[agent_invalidates(resource = "diary", scope = "session")]
+async fn write_diary() {}
+
+#[tokio::test]
+async fn what_belongs_to_a_session_says_once_that_there_is_none() {
+    listen();
+    for page in 0..3 {
+        read_diary(page).await;
+    }
+    let said = said_of("read_diary");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("session::scope"), "{said:?}");
+    assert_eq!((read_diary::stats().bypassed, read_diary::stats().len), (3, 0));
+
+    for id in ["a", "b"] {
+        session::scope(id, read_diary(1)).await;
+    }
+    // Whose part is meant nobody can tell, so that it is everybody's.
+    write_diary().await;
+    write_diary().await;
+    assert_eq!(read_diary::stats().len, 0);
+    let said: Vec<_> = said_of("diary");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("for everybody"), "{said:?}");
+}
+
+#[agent_cached(resource = "orders", name = "view_order")]
+async fn view_order(id: u64) -> u64 {
+    id
+}
+
+#[agent_cached(resource = "orders", name = "find_order")]
+async fn find_order(number: &str) -> u64 {
+    number.len() as u64
+}
+
+#[agent_invalidates(resource = "orders", key_fn = |id| id)]
+async fn change_order(id: u64) {}
+
+#[agent_invalidates(resource = "orders", key_fn = |number| number)]
+async fn rename_order(number: String) {}
+
+#[agent_invalidates(resource = "orders", key_fn = |id| id)]
+async fn change_by_another_type(id: u32) {}
+
+#[tokio::test]
+async fn a_key_of_no_functions_type_evicts_everything_and_is_said_once() {
+    listen();
+    let fill = || async {
+        view_order(1).await;
+        view_order(2).await;
+        find_order("one").await;
+    };
+    fill().await;
+    change_order(1).await;
+    assert_eq!((view_order::peek(1), view_order::peek(2)), (None, Some(2)));
+    assert!(find_order::peek("one").is_some());
+    rename_order("one".to_owned()).await;
+    assert!(find_order::peek("one").is_none() && view_order::peek(2).is_some());
+    assert!(said_of("orders").is_empty());
+
+    for _ in 0..2 {
+        fill().await;
+        change_by_another_type(1).await;
+        assert_eq!((view_order::stats().len, find_order::stats().len), (0, 0));
+    }
+    let said = said_of("orders");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("`u32`")
+            && said[0].contains("`u64` (`view_order`)")
+            && said[0].contains("`str` (`find_order`)"),
+        "{said:?}"
+    );
+}
