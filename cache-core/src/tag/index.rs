@@ -88,7 +88,9 @@ impl Shard {
         let is_it = |record: &Record| record.hash == hash && record.tag == *tag;
         if let Ok(mut found) = self.0.find_entry(hash, is_it) {
             let members = &mut found.get_mut().members;
-            if members.capacity() > 64 && members.len() < members.capacity() / 8 {
+            // It goes through all of the room, so not for each that leaves: as often as their number halves.
+            let is_time = members.len().count_ones() < 2;
+            if is_time && members.capacity() > 64 && members.len() < members.capacity() / 8 {
                 members.shrink_to_fit();
             }
             if found.get().is_idle() {
@@ -274,6 +276,13 @@ impl Index {
     #[cfg(all(test, not(cache_core_model)))]
     pub(super) fn room(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).0.capacity()).sum()
+    }
+
+    /// Room for the members of a tag.
+    #[cfg(all(test, not(cache_core_model)))]
+    pub(super) fn room_of(&self, tag: &Tag) -> usize {
+        let hash = self.hash(tag);
+        self.shard(hash).find(hash, tag).map_or(0, |record| record.members.capacity())
     }
 
     /// Records, and notes with the loads that they are for. For tests of what is left behind.

@@ -250,3 +250,27 @@ fn threads_that_list_and_invalidate_leave_nothing() {
     settle(&cache);
     assert_eq!(index.occupancy(), (0, 0));
 }
+
+/// Making room smaller goes through all of it, which must not happen for each member that leaves.
+#[tokio::test]
+async fn the_room_of_a_tag_is_made_smaller_seldom() {
+    let index = own_index();
+    let cache = cache(index, 10_000);
+    let tag = Tag::user("all");
+    for key in 0..10_000 {
+        cache.insert(key, 0).await;
+    }
+    for key in 0..9_000 {
+        cache.invalidate(&key).await;
+    }
+    settle(&cache);
+    let mut rooms = std::collections::BTreeSet::new();
+    // The youngest first, each of which has the last place.
+    for key in (9_000..10_000).rev() {
+        cache.invalidate(&key).await;
+        settle(&cache);
+        rooms.insert(index.room_of(&tag));
+    }
+    assert!(rooms.len() < 20, "{} different sizes", rooms.len());
+    assert_eq!(index.occupancy(), (0, 0));
+}
