@@ -127,7 +127,7 @@ pub fn current() -> Option<SessionId> {
 /// used again, and begins with nothing.
 ///
 /// # Cancellation
-/// What was to be dropped is dropped even if this is cancelled.
+/// What was to be dropped is dropped even if this is cancelled, once it has been polled.
 ///
 /// # Example: at logout
 /// ```

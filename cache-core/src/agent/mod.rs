@@ -20,7 +20,7 @@ use crate::tag::{self, Tag, Tags};
 /// A constant of this type in the place of a literal lets the compiler find a typo.
 ///
 /// # Example: one name for a reader and a writer
-/// ```ignore
+/// ```
 /// # #[cfg(feature = "macros")] {
 /// use cache_core::{Resource, agent_cached, agent_invalidates};
 ///
