@@ -21,6 +21,10 @@ const SHARDS: usize = if cfg!(cache_core_model) { 2 } else { 64 };
 /// How many members of a tag are looked at before others get their turn, and how many notes.
 const STEP: usize = 256;
 
+/// How many notes there may be. What is still under way when there are more is not kept, so that a load which takes for ever
+/// does not gather them for ever.
+const MOST_NOTES: usize = if cfg!(cache_core_model) { 1 } else { 1 << 16 };
+
 /// A cache, for one who has an entry of it and does not know its types.
 pub(crate) trait Evict: Send + Sync {
     /// Evicts this very entry, if it is still there. `true` if anybody could have got it.
@@ -32,6 +36,8 @@ pub(crate) struct Index {
     loads: Mutex<Loads>,
     /// The time of `loads`, for who need not wait for it.
     now: AtomicU64,
+    /// What they have forgotten, likewise. To be asked under the lock of a shard, whose notes went after it was set.
+    forgotten: AtomicU64,
     shards: Box<[Mutex<Shard>]>,
     hasher: foldhash::fast::RandomState,
 }
@@ -108,6 +114,7 @@ impl Index {
         Self {
             loads: Mutex::default(),
             now: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
         }
@@ -189,8 +196,16 @@ impl Index {
         if fences < 0 {
             shard.tidy(hash, tag);
         }
+        drop(shard);
+        let are_too_many = loads.notes.len() > MOST_NOTES;
+        if are_too_many {
+            loads.forgotten = now;
+            self.forgotten.store(now, Ordering::Release);
+        }
         // Last, so that who sees the time finds the note.
         self.now.store(now, Ordering::Release);
+        drop(loads);
+        while are_too_many && self.drop_notes() {}
         Walk {
             index: self,
             tag: tag.clone(),
@@ -240,7 +255,9 @@ impl Index {
             let hash = self.hash(tag);
             let mut shard = self.shard(hash);
             let record = shard.record(hash, tag);
-            if record.fences > 0 || record.invalidated_at > began {
+            let invalidated_at = record.invalidated_at.max(self.forgotten.load(Ordering::Acquire));
+            if record.fences > 0 || invalidated_at > began {
+                shard.tidy(hash, tag);
                 drop(shard);
                 // What it was listed under until here goes with the places.
                 return Err(Refused);
@@ -261,6 +278,9 @@ impl Index {
         let first = |tag| {
             let hash = self.hash(tag);
             let mut shard = self.shard(hash);
+            if self.forgotten.load(Ordering::Acquire) > began {
+                return Some(began + 1);
+            }
             let record = shard.find(hash, tag).filter(|record| record.invalidated_at > began)?;
             // Of more than two times the first is not known.
             Some(if record.invalidated_before > began {

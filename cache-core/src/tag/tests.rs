@@ -274,3 +274,31 @@ async fn the_room_of_a_tag_is_made_smaller_seldom() {
     assert!(rooms.len() < 20, "{} different sizes", rooms.len());
     assert_eq!(index.occupancy(), (0, 0));
 }
+
+/// Beside a load that takes for ever there may be very many tags. It is not kept then, and nobody joins it.
+#[tokio::test]
+async fn a_load_that_takes_for_ever_does_not_gather_notes_for_ever() {
+    let index = own_index();
+    let cache = cache(index, 100);
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut stuck = Box::pin(cache.get_or_load(1, || async { receive.await.unwrap_or(0) }));
+    assert!((&mut stuck).now_or_never().is_none());
+    let mut most = 0;
+    for n in 0..300_000 {
+        index.invalidate(&Tag::user(&format!("other:{n}"))).await;
+        most = most.max(index.occupancy().0);
+    }
+    assert!(most < 100_000, "{most} records");
+    let mut late = Box::pin(cache.get_or_load(1, || async { 2 }));
+    assert_eq!((&mut late).now_or_never(), Some(2), "loads for itself");
+    assert!(send.send(1).is_ok());
+    assert_eq!(stuck.await, 1);
+    assert_eq!(cache.peek(&1), Some(2));
+
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut again = Box::pin(cache.refresh(1, || async { receive.await.unwrap_or(0) }));
+    assert!((&mut again).now_or_never().is_none());
+    assert!(send.send(3).is_ok());
+    assert_eq!((again.await, cache.peek(&1)), (3, Some(3)), "what began later is kept");
+    assert_eq!(index.occupancy(), (2, 0));
+}
