@@ -30,9 +30,7 @@ fn the_reaper_keeps_no_cache_alive_but_the_one_it_is_at() {
     }
     let (dropping, is_dropping) = channel();
     let (let_go, go_on) = channel();
-    let first = Cache::<u64, Arc<Slow>>::builder()
-        .ttl(Duration::from_millis(1))
-        .build();
+    let first = Cache::<u64, Arc<Slow>>::builder().ttl(Duration::from_millis(1)).build();
     let second = Cache::<u64, Arc<()>>::builder()
         .name("the second")
         .ttl(Duration::from_secs(3600))

@@ -302,7 +302,9 @@ impl Index {
     #[cfg(all(test, not(cache_core_model)))]
     pub(super) fn room_of(&self, tag: &Tag) -> usize {
         let hash = self.hash(tag);
-        self.shard(hash).find(hash, tag).map_or(0, |record| record.members.capacity())
+        self.shard(hash)
+            .find(hash, tag)
+            .map_or(0, |record| record.members.capacity())
     }
 
     /// Records, and notes with the loads that they are for. For tests of what is left behind.
