@@ -7,11 +7,12 @@ use crate::key::{Key, Value};
 use crate::shared::Shared;
 use crate::tag::{Index, Tag};
 
-/// Keeps a key, or a whole cache, out of the cache while its data changes.
+/// Keeps a key, a whole cache, or what carries a tag out of the cache while its data changes.
 ///
-/// Made by [`Cache::begin_mutation`](crate::Cache::begin_mutation) and
-/// [`Cache::begin_mutation_all`](crate::Cache::begin_mutation_all), which evict; from then until the end of the guard
-/// nothing that is loaded for the key is kept; its end evicts once more. The end is [`finish`](Self::finish), or being
+/// Made by [`Cache::begin_mutation`](crate::Cache::begin_mutation),
+/// [`Cache::begin_mutation_all`](crate::Cache::begin_mutation_all) and
+/// [`begin_tag_mutation`](crate::begin_tag_mutation), which evict; from then until the end of the guard nothing that is
+/// loaded for what it covers is kept; its end evicts once more. The end is [`finish`](Self::finish), or being
 /// dropped: by an error, a panic, or a future that is dropped half way. Guards of the same key may overlap.
 ///
 /// # Example: a write between two evictions

@@ -92,13 +92,14 @@ impl Reaper {
     /// Whether anything is left that will expire.
     fn sweep(&self) -> bool {
         // Foreign code runs when values are dropped, so not under the lock.
-        let caches: Vec<_> = {
+        let caches = {
             let mut watched = self.lock();
             watched.retain(|cache| cache.strong_count() > 0);
-            watched.iter().filter_map(Weak::upgrade).collect()
+            watched.clone()
         };
         let mut more = false;
-        for cache in caches {
+        // One at a time: while the values of one take their time, the others must not be kept alive from here.
+        for cache in caches.iter().filter_map(Weak::upgrade) {
             // This may be the last handle of the cache, whose values then go with it, here.
             let swept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || cache.reclaim()));
             more |= swept.unwrap_or(true);

@@ -96,8 +96,9 @@ impl From<&Self> for SessionId {
 /// assert_eq!(session::current(), None);
 /// # }
 /// ```
-pub async fn scope<F: Future>(id: impl Into<SessionId>, future: F) -> F::Output {
-    CURRENT.scope(id.into(), future).await
+// Not an `async fn`, which would have room for the future twice.
+pub fn scope<F: Future>(id: impl Into<SessionId>, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(id.into(), future)
 }
 
 /// The session this is called in.
@@ -126,7 +127,7 @@ pub fn current() -> Option<SessionId> {
 /// used again, and begins with nothing.
 ///
 /// # Cancellation
-/// What was to be dropped is dropped even if this is cancelled.
+/// What was to be dropped is dropped even if this is cancelled, once it has been polled.
 ///
 /// # Example: at logout
 /// ```

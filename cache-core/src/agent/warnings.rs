@@ -98,14 +98,14 @@ pub(crate) fn note_key(resource: Resource, key_type: &str, function: &str) {
     }
 }
 
-/// Whether a key of this type may be one of the resource's. Says it, once, if it is not.
+/// Whether a key of this type is known to be one of the resource's. Says it, once, if others are and it is not.
 pub(super) fn is_key_of(resource: Resource, key_type: &str) -> bool {
     let written = lent(key_type);
     let others = {
         let keys = lock(&KEYS);
         let Some(of_resource) = keys.get(resource.name()) else {
-            // Nothing was kept yet.
-            return true;
+            // Nothing was kept yet. What will be while the mutation runs may be known by keys of any type.
+            return false;
         };
         if of_resource.iter().any(|key| key.written == written) {
             return true;

@@ -41,7 +41,7 @@ pub(crate) struct Facts {
     deadline: AtomicU64,
     /// Its place in the order of use, by the store that keeps it. Written by readers.
     pub(super) stamp: AtomicU64,
-    /// How often the store had been cleared when the entry came in, and [`GONE`] once it has left. What a reader sees
+    /// How often the store had been cleared when the entry came in, and [`GONE`] before that and once it has left. What a reader sees
     /// here decides whether it is a hit.
     generation: AtomicU64,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Facts {
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.
 const USE_GRAIN: Nanos = 1_000_000;
 
-/// The generation of what has left.
+/// The generation of what has left, or has not come in.
 const GONE: u64 = u64::MAX;
 
 /// An entry of any types.
@@ -82,7 +82,8 @@ impl<K, V> Entry<K, V> {
         let facts = Facts {
             hash,
             weight,
-            generation: AtomicU64::new(0),
+            // Not in any store until it comes in: who finds it by a tag may ask for it to be removed before.
+            generation: AtomicU64::new(GONE),
             deadline: AtomicU64::new(expires_at.min(life.begins_at.saturating_add(idle_limit))),
             expires_at,
             idle_limit,

@@ -21,6 +21,10 @@ const SHARDS: usize = if cfg!(cache_core_model) { 2 } else { 64 };
 /// How many members of a tag are looked at before others get their turn, and how many notes.
 const STEP: usize = 256;
 
+/// How many notes there may be. What is still under way when there are more is not kept, so that a load which takes for ever
+/// does not gather them for ever.
+const MOST_NOTES: usize = if cfg!(cache_core_model) { 1 } else { 1 << 16 };
+
 /// A cache, for one who has an entry of it and does not know its types.
 pub(crate) trait Evict: Send + Sync {
     /// Evicts this very entry, if it is still there. `true` if anybody could have got it.
@@ -32,6 +36,8 @@ pub(crate) struct Index {
     loads: Mutex<Loads>,
     /// The time of `loads`, for who need not wait for it.
     now: AtomicU64,
+    /// What they have forgotten, likewise. To be asked under the lock of a shard, whose notes went after it was set.
+    forgotten: AtomicU64,
     shards: Box<[Mutex<Shard>]>,
     hasher: foldhash::fast::RandomState,
 }
@@ -125,6 +131,7 @@ impl Index {
         Self {
             loads: Mutex::default(),
             now: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::RandomState::default(),
         }
@@ -206,8 +213,16 @@ impl Index {
         if fences < 0 {
             shard.release(hash, tag, |_| ());
         }
+        drop(shard);
+        let are_too_many = loads.notes.len() > MOST_NOTES;
+        if are_too_many {
+            loads.forgotten = now;
+            self.forgotten.store(now, Ordering::Release);
+        }
         // Last, so that who sees the time finds the note.
         self.now.store(now, Ordering::Release);
+        drop(loads);
+        while are_too_many && self.drop_notes() {}
         Walk {
             index: self,
             tag: tag.clone(),
@@ -257,7 +272,9 @@ impl Index {
             let hash = self.hash(tag);
             let mut shard = self.shard(hash);
             let record = shard.record(hash, tag);
-            if record.fences > 0 || record.invalidated_at > began {
+            let invalidated_at = record.invalidated_at.max(self.forgotten.load(Ordering::Acquire));
+            if record.fences > 0 || invalidated_at > began {
+                shard.release(hash, tag, |_| ());
                 drop(shard);
                 // What it was listed under until here goes with the places.
                 return Err(Refused);
@@ -278,6 +295,9 @@ impl Index {
         let first = |tag| {
             let hash = self.hash(tag);
             let mut shard = self.shard(hash);
+            if self.forgotten.load(Ordering::Acquire) > began {
+                return Some(began + 1);
+            }
             let record = shard.find(hash, tag).filter(|record| record.invalidated_at > began)?;
             // Of more than two times the first is not known.
             Some(if record.invalidated_before > began {
@@ -293,6 +313,15 @@ impl Index {
     #[cfg(all(test, not(cache_core_model)))]
     pub(super) fn room(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).0.capacity()).sum()
+    }
+
+    /// Room for the members of a tag.
+    #[cfg(all(test, not(cache_core_model)))]
+    pub(super) fn room_of(&self, tag: &Tag) -> usize {
+        let hash = self.hash(tag);
+        self.shard(hash)
+            .find(hash, tag)
+            .map_or(0, |record| record.members.capacity())
     }
 
     /// Records, and notes with the loads that they are for. For tests of what is left behind.

@@ -23,6 +23,8 @@ pub(super) struct Loads {
     pub(super) count: usize,
     /// What was invalidated since the first of them began, each tag once, and when at least.
     pub(super) notes: VecDeque<(u64, Tag)>,
+    /// Of what was invalidated until then nothing is known any more but that it may have been anything.
+    pub(super) forgotten: u64,
 }
 
 impl Loads {
@@ -50,9 +52,9 @@ impl Loads {
         }
     }
 
-    /// When the first load under way began: what was invalidated until then, nobody need know.
+    /// When the first load under way began that may be kept: what was invalidated until then, nobody need know.
     fn first(&self) -> u64 {
-        self.under_way.front().map_or(NOW, |(at, _)| *at)
+        self.under_way.front().map_or(NOW, |(at, _)| *at).max(self.forgotten)
     }
 
     /// The next note that no load under way needs, and from when on they need one.

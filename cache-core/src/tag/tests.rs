@@ -256,3 +256,55 @@ fn threads_that_list_and_invalidate_leave_nothing() {
     settle(&cache);
     assert_eq!(index.occupancy(), (0, 0));
 }
+
+/// Making room smaller goes through all of it, which must not happen for each member that leaves.
+#[tokio::test]
+async fn the_room_of_a_tag_is_made_smaller_seldom() {
+    let index = own_index();
+    let cache = cache(index, 10_000);
+    let tag = Tag::user("all");
+    for key in 0..10_000 {
+        cache.insert(key, 0).await;
+    }
+    for key in 0..9_000 {
+        cache.invalidate(&key).await;
+    }
+    settle(&cache);
+    let mut rooms = std::collections::BTreeSet::new();
+    // The youngest first, each of which has the last place.
+    for key in (9_000..10_000).rev() {
+        cache.invalidate(&key).await;
+        settle(&cache);
+        rooms.insert(index.room_of(&tag));
+    }
+    assert!(rooms.len() < 20, "{} different sizes", rooms.len());
+    assert_eq!(index.occupancy(), (0, 0));
+}
+
+/// Beside a load that takes for ever there may be very many tags. It is not kept then, and nobody joins it.
+#[tokio::test]
+async fn a_load_that_takes_for_ever_does_not_gather_notes_for_ever() {
+    let index = own_index();
+    let cache = cache(index, 100);
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut stuck = Box::pin(cache.get_or_load(1, || async { receive.await.unwrap_or(0) }));
+    assert!((&mut stuck).now_or_never().is_none());
+    let mut most = 0;
+    for n in 0..300_000 {
+        index.invalidate(&Tag::user(&format!("other:{n}"))).await;
+        most = most.max(index.occupancy().0);
+    }
+    assert!(most < 100_000, "{most} records");
+    let mut late = Box::pin(cache.get_or_load(1, || async { 2 }));
+    assert_eq!((&mut late).now_or_never(), Some(2), "loads for itself");
+    assert!(send.send(1).is_ok());
+    assert_eq!(stuck.await, 1);
+    assert_eq!(cache.peek(&1), Some(2));
+
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut again = Box::pin(cache.refresh(1, || async { receive.await.unwrap_or(0) }));
+    assert!((&mut again).now_or_never().is_none());
+    assert!(send.send(3).is_ok());
+    assert_eq!((again.await, cache.peek(&1)), (3, Some(3)), "what began later is kept");
+    assert_eq!(index.occupancy(), (2, 0));
+}
