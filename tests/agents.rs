@@ -540,3 +540,33 @@ fn a_hit_in_a_session_allocates_nothing() {
     }));
     assert_eq!(get::stats().hits, 2);
 }
+
+/// A `key_fn` may make a key of another type than the function has (here a tuple), which nobody can see before the
+/// function is called. What is loaded meanwhile must not be kept all the same.
+#[tokio::test]
+async fn a_mutation_that_began_before_the_first_call_keeps_loads_out() {
+    #[agent_cached(resource = "first")]
+    async fn get(user: u64) -> u64 {
+        user
+    }
+    #[agent_invalidates(resource = "first", key_fn = |user| (*user, 1_u8))]
+    async fn change(user: u64) {
+        get(user).await;
+        assert_eq!(get::peek(user), None, "kept while it is being changed");
+    }
+    change(7).await;
+    assert_eq!(get::peek(7), None);
+}
+
+/// The future of a whole conversation may be large.
+#[test]
+fn a_session_keeps_its_future_once() {
+    async fn large() -> u8 {
+        let kept = [0_u8; 4096];
+        tokio::task::yield_now().await;
+        kept[7]
+    }
+    let alone = size_of_val(&large());
+    let in_session = size_of_val(&session::scope("size", large()));
+    assert!(in_session < alone + 512, "{in_session} for {alone}");
+}

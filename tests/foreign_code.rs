@@ -314,3 +314,37 @@ async fn tags_that_panic_harm_only_their_own_caller() {
     assert_eq!(cache.get_or_load(0, || async { 3 }).await, 3);
     assert_eq!(cache_core::invalidate_tag("foreign").await, 1);
 }
+
+/// The reaper looks after many caches. While the drop of a value of one holds it up, it must not keep the others alive.
+#[test]
+fn the_reaper_keeps_no_cache_alive_but_the_one_it_is_at() {
+    struct Slow(mpsc::Sender<()>, std::sync::Mutex<mpsc::Receiver<()>>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            let _ = self.1.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        }
+    }
+    let (dropping, is_dropping) = mpsc::channel();
+    let (let_go, go_on) = mpsc::channel();
+    let first = Cache::<u64, Arc<Slow>>::builder().ttl(Duration::from_millis(1)).build();
+    let second = Cache::<u64, Arc<()>>::builder()
+        .name("the second")
+        .ttl(Duration::from_secs(3600))
+        .build();
+    let value = Arc::new(());
+    futures::executor::block_on(async {
+        first
+            .insert(1, Arc::new(Slow(dropping, std::sync::Mutex::new(go_on))))
+            .await;
+        second.insert(1, Arc::clone(&value)).await;
+    });
+    is_dropping.recv_timeout(Duration::from_secs(20)).unwrap();
+    drop(second);
+    let is_alive = cache_core::registry::get("the second").is_some();
+    let count = Arc::strong_count(&value);
+    let _ = let_go.send(());
+    drop(first);
+    assert!(!is_alive, "its last handle is gone");
+    assert_eq!(count, 1, "and so are its values");
+}

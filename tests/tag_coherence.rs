@@ -284,3 +284,55 @@ fn an_invalidation_blocks_nobody_else() {
         assert_eq!(invalidating.join().unwrap(), 1);
     });
 }
+
+/// What is too heavy is not kept, but whoever waited for it has it still, and its tag with it. That it is invalidated must
+/// not be counted as if it had been in the store.
+#[tokio::test]
+async fn a_tagged_value_that_was_never_stored_is_not_evicted() {
+    use futures::FutureExt as _;
+    for policy in [Policy::Lru, Policy::TinyLfu] {
+        let cache = Cache::<u64, u32>::builder()
+            .max_weight(10, |_, value| *value)
+            .policy(policy)
+            .tags(|_| ["heavy"])
+            .build();
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let mut leader = Box::pin(cache.get_or_load(1, || async { receive.await.unwrap() }));
+        assert!((&mut leader).now_or_never().is_none());
+        let mut waiter = Box::pin(cache.get_or_load(1, || async { 0 }));
+        assert!((&mut waiter).now_or_never().is_none());
+        send.send(100).unwrap();
+        assert_eq!((&mut leader).now_or_never(), Some(100));
+        assert_eq!(cache.peek(&1), None, "too heavy");
+
+        cache.insert(1, 1).await;
+        cache.insert(2, 2).await;
+        let events = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        let _subscription = cache.observe(move |event| told.lock().unwrap().push(event.old_value().copied()));
+        assert_eq!(invalidate_tag("heavy").await, 2);
+        assert_eq!(cache.len(), 0);
+        events.lock().unwrap().sort_unstable();
+        assert_eq!(*events.lock().unwrap(), [Some(1), Some(2)]);
+        cache.insert(3, 3).await;
+        assert_eq!((cache.peek(&3), cache.len()), (Some(3), 1), "{policy:?}");
+        assert_eq!(waiter.await, 100);
+    }
+}
+
+/// The same where nothing is kept at all.
+#[tokio::test]
+async fn nothing_is_evicted_from_a_cache_that_keeps_nothing() {
+    use futures::FutureExt as _;
+    let cache = Cache::<u64, u32>::builder().max_size(0).tags(|_| ["none"]).build();
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let mut leader = Box::pin(cache.get_or_load(1, || async { receive.await.unwrap() }));
+    assert!((&mut leader).now_or_never().is_none());
+    let mut waiter = Box::pin(cache.get_or_load(1, || async { 0 }));
+    assert!((&mut waiter).now_or_never().is_none());
+    send.send(7).unwrap();
+    assert_eq!((&mut leader).now_or_never(), Some(7));
+    assert_eq!(invalidate_tag("none").await, 0);
+    assert_eq!((cache.len(), cache.stats().invalidations), (0, 0));
+    assert_eq!(waiter.await, 7);
+}

@@ -265,7 +265,7 @@ async fn methods_are_tagged_however_they_are_cached() {
 #[tokio::test]
 async fn a_key_of_expressions_is_tagged_by_the_arguments_in_it() {
     #[cached_lru(
-        key = (place.region.name.len(), id),
+        key = (&place.region.name, id),
         tags("f:{place.region.name}", "f:{id}"),
         tag_fn = |text: &String| [format!("f:{text}")]
     )]
@@ -489,4 +489,49 @@ fn a_hit_of_tagged_functions_allocates_nothing() {
         assert_eq!(counted.count_total, 0);
     });
     assert_eq!(typed::stats().hits + by_expression::stats().hits, 4);
+}
+
+/// What a key holds whole, a tag may be made of, and of the fields of it.
+#[tokio::test]
+async fn a_tag_is_made_of_what_stands_whole_in_the_key() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct User {
+        id: u64,
+        team: (String, u8),
+    }
+
+    #[cached_lru(key = (user.clone(), region.to_owned(), &(*page)), tags("w:{user.id}:{user.team.0}", "w:{region}:{page}"))]
+    async fn visits(user: &User, region: &str, page: &u64) -> u64 {
+        user.id + region.len() as u64 + *page
+    }
+
+    let user = User {
+        id: 7,
+        team: ("red".to_owned(), 1),
+    };
+    visits(&user, "eu", &1).await;
+    assert_eq!(invalidate_tag("w:7:red").await, 1);
+    visits(&user, "eu", &1).await;
+    assert_eq!(invalidate_tag("w:eu:1").await, 1);
+}
+
+/// Functions that share a cache and a key share the entry: it carries the tags of the one that loaded it.
+#[tokio::test]
+async fn an_entry_carries_the_tags_of_who_loaded_it() {
+    static SHARED: std::sync::LazyLock<Cache<u64, u64>> = std::sync::LazyLock::new(|| Cache::builder().build());
+
+    #[cached_in(SHARED, tags("x:one:{id}"))]
+    async fn one(id: u64) -> u64 {
+        id
+    }
+    #[cached_in(SHARED, tags("x:other:{id}"))]
+    async fn other(id: u64) -> u64 {
+        id
+    }
+    one(1).await;
+    other(1).await;
+    assert_eq!(invalidate_tag("x:other:1").await, 0);
+    assert_eq!(invalidate_tag("x:one:1").await, 1);
+    other(1).await;
+    assert_eq!(invalidate_tag("x:other:1").await, 1);
 }

@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, Once};
 
-use cache_core::{agent_cached, agent_invalidates, session};
+use cache_core::{agent_cached, agent_invalidates, cached_lru, session};
 
 struct Logged(Mutex<Vec<String>>);
 
@@ -137,6 +137,10 @@ async fn change_by_another_type(id: u32) {}
 #[tokio::test]
 async fn a_key_of_no_functions_type_evicts_everything_and_is_said_once() {
     listen();
+    // Known before any of them is called.
+    change_order(1).await;
+    // Known before any of them is called.
+    change_order(1).await;
     let fill = || async {
         view_order(1).await;
         view_order(2).await;
@@ -159,8 +163,47 @@ async fn a_key_of_no_functions_type_evicts_everything_and_is_said_once() {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
         said[0].contains("`u32`")
-            && said[0].contains("`u64` (`view_order`)")
-            && said[0].contains("`str` (`find_order`)"),
+            && said[0].contains("`u64` (`warnings::view_order`)")
+            && said[0].contains("`str` (`warnings::find_order`)"),
         "{said:?}"
     );
+}
+
+/// A method in a generic `impl` has a cache for each type, and is one function.
+#[tokio::test]
+async fn one_generic_method_is_not_two_functions() {
+    struct Repository<T>(std::marker::PhantomData<T>);
+    impl<T: Clone + Send + Sync + Default + 'static> Repository<T> {
+        #[cached_lru(skip(self))]
+        async fn generic_get(&self, id: u64) -> usize {
+            let _ = id;
+            size_of::<T>()
+        }
+    }
+    listen();
+    Repository::<u64>(std::marker::PhantomData).generic_get(1).await;
+    Repository::<String>(std::marker::PhantomData).generic_get(1).await;
+    let all = LOGGED.all();
+    let warned = all.iter().filter(|text| text.contains("generic_get"));
+    assert_eq!(warned.count(), 0);
+}
+
+/// A key that fits a function which has not been called yet is no mistake.
+#[tokio::test]
+async fn a_key_of_a_function_that_was_not_called_yet_is_not_warned_of() {
+    #[agent_cached(resource = "later")]
+    async fn all(user: u64) -> u64 {
+        user
+    }
+    #[agent_cached(resource = "later")]
+    async fn one(user: u64, item: u8) -> u64 {
+        user + u64::from(item)
+    }
+    #[agent_invalidates(resource = "later", key_fn = |user| (*user, 1_u8))]
+    async fn change(user: u64) {}
+    listen();
+    all(7).await;
+    change(7).await;
+    one(7, 1).await;
+    assert!(said_of("resource", "later").is_empty());
 }

@@ -74,6 +74,18 @@ impl From<String> for SessionId {
     }
 }
 
+impl From<Arc<str>> for SessionId {
+    fn from(id: Arc<str>) -> Self {
+        Self(id)
+    }
+}
+
+impl AsRef<str> for SessionId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&Self> for SessionId {
     fn from(id: &Self) -> Self {
         id.clone()
@@ -82,7 +94,8 @@ impl From<&Self> for SessionId {
 
 /// Runs a future in a session: what it calls that is cached by session is kept for that session, and seen by no other.
 ///
-/// A session within a session hides the outer one. Tasks that the future spawns are outside, unless they are put into
+/// What is cached for everybody (a function without `scope = "session"`) MUST NOT be made of what is cached for a session: it
+/// would be kept for everybody. A session within a session hides the outer one. Tasks that the future spawns are outside, unless they are put into
 /// [`current`] again.
 ///
 /// # Example: each its own

@@ -356,8 +356,10 @@ impl<K: Key, V: Value> Shared<K, V> {
     /// How many entries there are, without those that have expired.
     pub(crate) fn len(self: &Arc<Self>) -> u64 {
         self.reclaim_all();
+        // First, because a store may evict when it is measured, which observers have to hear of.
+        let len = self.store.len();
         self.settle_soon();
-        self.store.len()
+        len
     }
 
     pub(crate) fn stats(self: &Arc<Self>) -> Stats {
@@ -444,11 +446,11 @@ impl<K: Key, V: Value> Reclaim for Shared<K, V> {
         // A clock that is set by hand moves on when a test says so, and expiry with it.
         if self.clock.runs() {
             self.reclaim_all();
-            self.observers().deliver();
         }
         // Behind the store's lock, so that what a caller did before it asked whether the reaper is idle is seen now.
         let has_mortals = self.store.next_deadline().is_some();
         let is_settled = self.store.is_settled() || self.store.settle();
+        self.observers().deliver();
         !is_settled || (has_mortals && self.clock.runs())
     }
 }

@@ -83,6 +83,18 @@ impl Template {
         self.holes.iter().map(|hole| &hole.root)
     }
 
+    /// The same, each with the words of its path: the argument and the fields behind it.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&Root, Vec<String>)> {
+        self.holes.iter().map(|Hole { root, fields }| {
+            let name = match root {
+                Root::Receiver => "self".to_owned(),
+                Root::Argument { name, .. } => name.unraw().to_string(),
+            };
+            let fields = fields.iter().map(|field| field.trim_start_matches("r#").to_owned());
+            (root, std::iter::once(name).chain(fields).collect())
+        })
+    }
+
     /// The tag as `format_args!`, where `place` says under which name each argument is found.
     ///
     /// Everything stands at the literal, so that a value that cannot be displayed is complained of there.

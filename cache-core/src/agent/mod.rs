@@ -85,6 +85,8 @@ pub struct AgentFunction {
     pub resource: Resource,
     /// Its path.
     pub name: &'static str,
+    /// The type of its key, as the compiler writes it, where it can be named.
+    pub key: Option<fn() -> &'static str>,
 }
 
 inventory::collect!(AgentFunction);

@@ -98,35 +98,48 @@ pub(crate) fn note_key(resource: Resource, key_type: &str, function: &str) {
     }
 }
 
-/// Whether a key of this type is known to be one of the resource's. Says it, once, if others are and it is not.
+/// Whether a key of this type is known to be one of the resource's. Says it, once, if it is known to be none.
 pub(super) fn is_key_of(resource: Resource, key_type: &str) -> bool {
     let written = lent(key_type);
-    let others = {
-        let keys = lock(&KEYS);
-        let Some(of_resource) = keys.get(resource.name()) else {
-            // Nothing was kept yet. What will be while the mutation runs may be known by keys of any type.
-            return false;
-        };
-        if of_resource.iter().any(|key| key.written == written) {
-            return true;
+    let functions = inventory::iter::<AgentFunction>.into_iter();
+    let functions = functions.filter(|function| function.resource == resource);
+    let mut known = BTreeMap::new();
+    // Whether nothing is known of some function before it is called.
+    let mut is_all_known = true;
+    for function in functions {
+        match function.key {
+            Some(key) => drop(known.insert(lent(key()), function.name.to_owned())),
+            None => is_all_known = false,
         }
-        let others = of_resource
-            .iter()
-            .map(|key| format!("`{}` (`{}`)", key.written, key.function));
-        others.collect::<Vec<_>>().join(", ")
-    };
-    MISMATCHES.once(&format!("{resource}\0{written}"), || {
-        log::warn!(
-            "`key_fn` makes a key of type `{written}` for the resource `{resource}`, whose functions are keyed by {others}: \
-             all of the resource is evicted instead"
-        );
-    });
+    }
+    for key in lock(&KEYS).get(resource.name()).into_iter().flatten() {
+        known.entry(key.written.clone()).or_insert_with(|| key.function.clone());
+    }
+    if known.contains_key(&written) {
+        return true;
+    }
+    // If there are no functions at all, that has been said.
+    if is_all_known && !known.is_empty() {
+        MISMATCHES.once(&format!("{resource}\0{written}"), || {
+            let known = known.iter().map(|(key, function)| format!("`{key}` (`{function}`)"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            log::warn!(
+                "`key_fn` makes a key of type `{written}` for the resource `{resource}`, whose functions are keyed by {known}: \
+                 all of the resource is evicted instead"
+            );
+        });
+    }
     false
 }
 
+const SCOPED: &str = "cache_core::session::Scoped<";
+
 /// A type's name without what borrowing changes: `(&str, Vec<u8>)` and `(String, &[u8])` are one.
 fn lent(name: &str) -> String {
-    let bare: String = name.replace("mut ", "").chars().filter(|c| *c != '&').collect();
+    // What is kept by session is keyed by that too.
+    let inner = name.strip_prefix(SCOPED).and_then(|rest| rest.strip_suffix('>'));
+    let bare = inner.unwrap_or(name).replace("mut ", "");
+    let bare: String = bare.chars().filter(|c| *c != '&').collect();
     let bare = bare
         .replace("alloc::string::String", "str")
         .replace("alloc::boxed::Box<str>", "str")
@@ -172,6 +185,10 @@ mod tests {
             (
                 std::any::type_name::<(u64, String)>(),
                 std::any::type_name::<(&u64, &&str)>(),
+            ),
+            (
+                std::any::type_name::<crate::session::Scoped<String>>(),
+                std::any::type_name::<&str>(),
             ),
             (
                 std::any::type_name::<Vec<Vec<u8>>>(),

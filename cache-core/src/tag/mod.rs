@@ -71,7 +71,7 @@ pub async fn invalidate_tag(tag: impl AsRef<str>) -> usize {
 }
 
 /// Begins a mutation of what a tag stands for: evicts all that carries it now, keeps nothing that carries it until the
-/// guard ends, and evicts again then.
+/// guard ends, and evicts again then. It evicts without giving way, however many entries that are, and so does its end.
 ///
 /// # Example: around a write
 /// ```

@@ -139,8 +139,12 @@ pub(super) fn plan(
         function: &function,
         arguments: &arguments,
         kept: &kept,
-        receiver: keyed_by_self || cache_code.is_some_and(|code| names_ident(code, "self")),
-        is_keyed: is_keyed_by_expr,
+        receiver: keyed_by_self || cache_code.clone().is_some_and(|code| names_ident(code, "self")),
+        key: match &key {
+            Key::Exprs(exprs) if is_keyed_by_expr => Some(exprs),
+            _ => None,
+        },
+        cache: cache_code.as_ref(),
     };
     let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
     let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);

@@ -1,12 +1,13 @@
 //! `tags(..)` and `tag_fn = ..`: what they say, and whether it can be known of an entry.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
+use syn::ext::IdentExt as _;
 use syn::visit::Visit;
-use syn::{Expr, ExprClosure};
+use syn::{Expr, ExprClosure, Member, UnOp};
 
 use super::arguments::Worded;
 use crate::error::Errors;
-use crate::function::{Argument, Function};
+use crate::function::{Argument, Function, names_ident};
 use crate::template::{Root, Template};
 
 /// What an entry is tagged with.
@@ -29,8 +30,10 @@ pub(super) struct Known<'a> {
     pub(super) kept: &'a [usize],
     /// Whether `self` is among them.
     pub(super) receiver: bool,
-    /// Whether there is a `key = …`.
-    pub(super) is_keyed: bool,
+    /// The parts of a `key = …`.
+    pub(super) key: Option<&'a [Expr]>,
+    /// By what its cache is found, which need not be part of the key.
+    pub(super) cache: Option<&'a TokenStream>,
 }
 
 /// Notes a `tag_fn` that is none. Of a path only the compiler knows.
@@ -64,8 +67,8 @@ pub(super) fn check(tags: &[Expr], tag_fn: Worded<Expr>, known: &Known<'_>, erro
         {
             errors.at(tag, "this tag is given twice: leave one of them out");
         }
-        for root in template.roots() {
-            check_root(root, &template, known, errors);
+        for (root, path) in template.paths() {
+            check_root(root, &path, &template, known, errors);
         }
         templates.push(template);
     }
@@ -77,13 +80,13 @@ pub(super) fn check(tags: &[Expr], tag_fn: Worded<Expr>, known: &Known<'_>, erro
 }
 
 /// A tag stays with its entry however that came in, so it is made of nothing but what the entry is known by.
-fn check_root(root: &Root, template: &Template, known: &Known<'_>, errors: &mut Errors) {
+fn check_root(root: &Root, path: &[String], template: &Template, known: &Known<'_>, errors: &mut Errors) {
     let name = match root {
         Root::Receiver if !known.receiver => "self".to_owned(),
         Root::Argument { at, name } if !known.kept.contains(at) => name.to_string(),
-        _ => return,
+        _ => return check_path(path, template, known, errors),
     };
-    let instead = if known.is_keyed {
+    let instead = if known.key.is_some() {
         format!("name `{name}` in the key, or leave it out of the tag")
     } else if name == "self" {
         "write `key = (self.id, ..)`, or leave it out of the tag".to_owned()
@@ -94,6 +97,46 @@ fn check_root(root: &Root, template: &Template, known: &Known<'_>, errors: &mut 
         template.literal(),
         format!("`{name}` is not part of the key, and a tag is made of the key: {instead}"),
     );
+}
+
+/// Of a `key = id / 10` nobody can tell the `id` of the entry.
+fn check_path(path: &[String], template: &Template, known: &Known<'_>, errors: &mut Errors) {
+    let Some(key) = known.key else { return };
+    let finds_cache = known.cache.is_some_and(|cache| names_ident(cache.clone(), &path[0]));
+    if !finds_cache && !key.iter().filter_map(whole).any(|whole| path.starts_with(&whole)) {
+        let path = path.join(".");
+        errors.at(
+            template.literal(),
+            format!(
+                "`{path}` is not part of the key as it is, and a tag is made of the key: write it there by itself, as in \
+                 `key = ({path}, ..)`, or leave it out of the tag"
+            ),
+        );
+    }
+}
+
+/// The words of the path that an expression stands for, itself or a copy of it.
+fn whole(expr: &Expr) -> Option<Vec<String>> {
+    const COPIES: [&str; 4] = ["clone", "to_owned", "to_string", "to_vec"];
+    match expr {
+        Expr::Path(path) => Some(vec![path.path.get_ident()?.unraw().to_string()]),
+        Expr::Field(field) => {
+            let mut words = whole(&field.base)?;
+            words.push(match &field.member {
+                Member::Named(name) => name.unraw().to_string(),
+                Member::Unnamed(index) => index.index.to_string(),
+            });
+            Some(words)
+        }
+        Expr::Reference(inner) => whole(&inner.expr),
+        Expr::Paren(inner) => whole(&inner.expr),
+        Expr::Group(inner) => whole(&inner.expr),
+        Expr::Unary(inner) if matches!(inner.op, UnOp::Deref(_)) => whole(&inner.expr),
+        Expr::MethodCall(call) if call.args.is_empty() && COPIES.iter().any(|copy| call.method == copy) => {
+            whole(&call.receiver)
+        }
+        _ => None,
+    }
 }
 
 /// Notes arguments in a `tag_fn`, which has none of them.

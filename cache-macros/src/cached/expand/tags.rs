@@ -105,13 +105,20 @@ impl Code<'_> {
             return TokenStream::new();
         };
         let constant = resource.constant(krate);
-        let suffix = format!("::{}", unraw(self.name()));
+        let (name, suffix) = (self.name(), format!("::{}", unraw(self.name())));
+        // Items cannot name what is generic, nor a type that has no name.
+        let key = if self.typed().is_some() {
+            quote!(Some(::core::any::type_name::<#private::handle::Key<#name>>))
+        } else {
+            quote!(None)
+        };
         quote! {
             #constant
             #private::inventory::submit! {
                 #private::AgentFunction {
                     resource: __CACHE_RESOURCE,
                     name: ::core::concat!(::core::module_path!(), #suffix),
+                    key: ::core::option::Option::#key,
                 }
             }
         }
