@@ -112,7 +112,11 @@ mod tests {
             ttl: None,
             tti: None,
         };
-        let link = |key: u64| Link::new(Arc::new(Entry::new(0, key, (), 1, &life)));
+        let link = |key: u64| {
+            let entry = Entry::new(0, key, (), 1, &life);
+            entry.facts.come_in(0);
+            Link::new(Arc::new(entry))
+        };
         let chain = (1..1_000_000).fold(link(0), |chain, key| {
             let longer = link(key);
             assert!(longer.next.set(Box::new(chain)).is_ok());
