@@ -157,7 +157,8 @@ enum Stage<K, V> {
 }
 
 impl<'c, K: Key, V: Value> Load<'c, K, V> {
-    /// For one who has looked and found nothing.
+    /// For one who has looked and found nothing. Not a part of the look, which is to stay small.
+    #[inline(never)]
     pub(crate) fn first(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let has_tags = shared.has_tags() || labels.is_some();
         let (tags, tag_value) = labels.map_or_else(Default::default, |labels| (labels.tags, labels.tag_value));
@@ -179,6 +180,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     }
 
     /// For one who is not to look: a function that is cached by session, called outside of any.
+    #[inline(never)]
     pub(crate) fn outside(shared: &'c Arc<Shared<K, V>>, key: K) -> Self {
         shared.count_bypassed();
         Self {
@@ -199,6 +201,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     }
 
     /// Leads at once, in the place of whatever is under way.
+    #[inline(never)]
     pub(crate) fn again(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let mut load = Self::first(shared, hash, key, labels);
         load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));

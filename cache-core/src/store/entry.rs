@@ -17,6 +17,8 @@ pub(crate) struct Entry<K, V> {
     pub(super) facts: Facts,
     pub(crate) key: K,
     pub(crate) value: V,
+    /// Its places in the index of tags, if it has tags. Of no concern to a store, nor to a hit, and so behind all else.
+    listing: OnceLock<Box<Listing>>,
 }
 
 /// What does not depend on the types of key and value, and so need not be compiled for each.
@@ -26,8 +28,6 @@ pub(crate) struct Facts {
     /// Unique in the process; tells this entry from its successor under the same key.
     pub(super) serial: u64,
     pub(super) weight: u32,
-    /// Its places in the index of tags, if it has tags. Of no concern to a store.
-    pub(crate) listing: OnceLock<Box<Listing>>,
     /// When it is too old, however much it is used.
     expires_at: Nanos,
     /// How long it may lie unused, [`NEVER`] for ever.
@@ -41,8 +41,8 @@ pub(crate) struct Facts {
     deadline: AtomicU64,
     /// Its place in the order of use, by the store that keeps it. Written by readers.
     pub(super) stamp: AtomicU64,
-    /// How often the store had been cleared when the entry came in, and [`GONE`] before that and once it has left. What a reader sees
-    /// here decides whether it is a hit.
+    /// How often the store had been cleared when the entry came in, and [`GONE`] before that and once it has left. What a
+    /// reader sees here decides whether it is a hit.
     generation: AtomicU64,
 }
 
@@ -57,6 +57,9 @@ pub(crate) trait Kept: Any + Send + Sync {
     fn facts(&self) -> &Facts;
     fn key(&self) -> &dyn Any;
     fn value(&self) -> &dyn Any;
+
+    /// Its places in the index of tags, if it has tags.
+    fn listing(&self) -> &OnceLock<Box<Listing>>;
 }
 
 impl<K: Key, V: Value> Kept for Entry<K, V> {
@@ -70,6 +73,10 @@ impl<K: Key, V: Value> Kept for Entry<K, V> {
 
     fn value(&self) -> &dyn Any {
         &self.value
+    }
+
+    fn listing(&self) -> &OnceLock<Box<Listing>> {
+        &self.listing
     }
 }
 
@@ -91,9 +98,13 @@ impl<K, V> Entry<K, V> {
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             rank: AtomicU64::new(0),
             listed_at: AtomicU64::new(NEVER),
-            listing: OnceLock::new(),
         };
-        Self { facts, key, value }
+        Self {
+            facts,
+            key,
+            value,
+            listing: OnceLock::new(),
+        }
     }
 
     pub(crate) fn hash(&self) -> u64 {

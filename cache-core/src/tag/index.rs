@@ -264,7 +264,7 @@ impl Index {
         began: u64,
     ) -> Result<(), Refused> {
         // First, because who finds the entry under a tag asks it for its cache.
-        let listing = entry.facts().listing.get_or_init(|| Box::new(Listing::new(cache)));
+        let listing = entry.listing().get_or_init(|| Box::new(Listing::new(cache)));
         let mut places = Places {
             index: self,
             all: Vec::with_capacity(tags.len()),
@@ -365,7 +365,7 @@ impl Walk<'_> {
         };
         self.next = until;
         for entry in members.iter().filter_map(Weak::upgrade) {
-            if let Some(cache) = entry.facts().listing.get().and_then(|listing| listing.cache.upgrade()) {
+            if let Some(cache) = entry.listing().get().and_then(|listing| listing.cache.upgrade()) {
                 // It may drop the last reference to a value that was never stored, and the rest must go all the same.
                 let evict = || cache.evict_entry(entry, self.reason);
                 self.evicted += usize::from(catch_unwind(AssertUnwindSafe(evict)).unwrap_or(false));

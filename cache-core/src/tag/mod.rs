@@ -17,13 +17,14 @@
 //! That needs no knowledge of a load's tags before it lands, so it covers those that are made of the loaded value. Whoever
 //! *joins* a load after a tag was invalidated must not have its value either: if the tags are known, the load is not joined
 //! any more ([`Origin::is_outdated`]); if they turn out at the end, who joined after that invalidation does not take
-//! the value and asks again ([`Origin::outdated_from`]). A mutation is an invalidation at its start and at its end, and between them the tag is fenced:
-//! whatever lands with it is refused.
+//! the value and asks again ([`Origin::outdated_from`]). A mutation is an invalidation at its start and at its end, and
+//! between them the tag is fenced: whatever lands with it is refused.
 //!
 //! # What is kept, and for how long
 //! A tag has a record while it has living entries, a fence, or a note that some load under way may need; each entry, fence
 //! and ticket takes away what it brought when it goes. Entries are known weakly, and unlist themselves when they are
-//! dropped.
+//! dropped. Notes are bounded: when there are too many, those of loads that began before are *forgotten*, and the loads with
+//! them, which are refused and not joined whatever their tags.
 //!
 //! # Lock order
 //! flight table's lock of a key → clock → shard of a tag. Entries are evicted, and references to them dropped, under none.
