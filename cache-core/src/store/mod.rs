@@ -1,8 +1,8 @@
 //! Where entries are kept: a place with bounds, and nothing else.
 //!
-//! A store knows nothing of flights, fences, tags or observers; it tells a [`Journal`] what comes and goes. It is the cache that decides what may be kept; see the
-//! invariants in [`crate::flight`]. There is one for each [`Policy`], and one suite of tests that both must pass
-//! (`conformance.rs`).
+//! A store knows nothing of flights, fences, tags or observers; it tells a [`Journal`] what comes in and what it evicts. It
+//! is the cache that decides what may be kept; see the invariants in [`crate::flight`]. There is one for each [`Policy`], and
+//! one suite of tests that both must pass (`conformance.rs`).
 
 #[cfg(all(test, not(cache_core_model)))]
 mod conformance;
