@@ -30,9 +30,9 @@ const PATIENCE: u32 = 2;
 ///
 /// `look` finds the value, or says what a miss goes on with; `make` starts the load. Both have what was `given`, the one
 /// to see and the other to keep. A hit allocates nothing and awaits nothing.
-pub(crate) async fn obtain<'c, T, K, V, R, G, F>(
+pub(crate) async fn obtain<T, K, V, R, G, F>(
     given: G,
-    look: impl FnOnce(&G) -> Result<V, Load<'c, K, V>>,
+    look: impl FnOnce(&G) -> Result<V, Load<K, V>>,
     keep_if: impl FnOnce(&V) -> bool,
     make: impl FnOnce(G) -> F,
 ) -> R
@@ -80,12 +80,12 @@ where
 
 /// Polls a load, known as running for as long as each poll takes. (With `poll_fn` there would be four functions to compile
 /// for each load.)
-struct Run<'l, 'c, K: Key, V: Value, F> {
-    load: &'l Load<'c, K, V>,
+struct Run<'l, K: Key, V: Value, F> {
+    load: &'l Load<K, V>,
     future: Pin<&'l mut F>,
 }
 
-impl<K: Key, V: Value, F: Future> Future for Run<'_, '_, K, V, F> {
+impl<K: Key, V: Value, F: Future> Future for Run<'_, K, V, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -126,8 +126,8 @@ impl<K: Key, V: Value> Cache<K, V> {
 type Shareable<V> = Result<V, SharedError>;
 
 /// A caller's way from a miss to a value. Dropped while it leads, it lands as failed.
-pub(crate) struct Load<'c, K: Key, V: Value> {
-    shared: &'c Arc<Shared<K, V>>,
+pub(crate) struct Load<K: Key, V: Value> {
+    shared: Arc<Shared<K, V>>,
     hash: u64,
     key: K,
     stage: Stage<K, V>,
@@ -156,10 +156,10 @@ enum Stage<K, V> {
     Ended,
 }
 
-impl<'c, K: Key, V: Value> Load<'c, K, V> {
+impl<K: Key, V: Value> Load<K, V> {
     /// For one who has looked and found nothing. Not a part of the look, which is to stay small.
     #[inline(never)]
-    pub(crate) fn first(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+    pub(crate) fn first(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let has_tags = shared.has_tags() || labels.is_some();
         let (tags, tag_value) = labels.map_or_else(Default::default, |labels| (labels.tags, labels.tag_value));
         let tags = has_tags.then(|| {
@@ -168,7 +168,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
             tags.into_set()
         });
         Self {
-            shared,
+            shared: Arc::clone(shared),
             hash,
             key,
             stage: Stage::Missed,
@@ -181,10 +181,10 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
 
     /// For one who is not to look: a function that is cached by session, called outside of any.
     #[inline(never)]
-    pub(crate) fn outside(shared: &'c Arc<Shared<K, V>>, key: K) -> Self {
+    pub(crate) fn outside(shared: &Arc<Shared<K, V>>, key: K) -> Self {
         shared.count_bypassed();
         Self {
-            shared,
+            shared: Arc::clone(shared),
             hash: 0,
             key,
             stage: Stage::Outside,
@@ -202,7 +202,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
 
     /// Leads at once, in the place of whatever is under way.
     #[inline(never)]
-    pub(crate) fn again(shared: &'c Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+    pub(crate) fn again(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let mut load = Self::first(shared, hash, key, labels);
         load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));
         load
@@ -218,7 +218,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
             if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
             }
-            let (shared, hash, key) = (self.shared, self.hash, &self.key);
+            let (shared, hash, key) = (&self.shared, self.hash, &self.key);
             let look = || shared.recheck(hash, key);
             let entered = shared.flights.enter(hash, key, look, || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
@@ -314,7 +314,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
         let Stage::Leading(flight) = std::mem::replace(&mut self.stage, Stage::Ended) else {
             return;
         };
-        let (shared, hash, key) = (self.shared, self.hash, &self.key);
+        let (shared, hash, key) = (&self.shared, self.hash, &self.key);
         let ending = Ending::Loaded(Arc::clone(&entry));
         let replaced = shared.flights.land(hash, key, &flight, ending, |may_be_kept| {
             let origin = flight.origin();
@@ -353,7 +353,7 @@ impl<'c, K: Key, V: Value> Load<'c, K, V> {
     }
 }
 
-impl<K: Key, V: Value> Drop for Load<'_, K, V> {
+impl<K: Key, V: Value> Drop for Load<K, V> {
     fn drop(&mut self) {
         self.fail(if std::thread::panicking() {
             Ending::Panicked

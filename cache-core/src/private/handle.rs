@@ -71,11 +71,11 @@ where
 }
 
 /// The first look, for all functions of the same types.
-fn look<'c, E: ShowsAll<G>, V: Value, G>(
-    cache: &'c Cache<E::Key, V>,
+fn look<E: ShowsAll<G>, V: Value, G>(
+    cache: &Cache<E::Key, V>,
     is_refresh: bool,
     given: &G,
-) -> Result<V, Load<'c, E::Key, V>> {
+) -> Result<V, Load<E::Key, V>> {
     let (shared, lookup) = (cache.shared(), E::parts(given));
     let hash = shared.hash(&lookup);
     if lookup.is_outside() {

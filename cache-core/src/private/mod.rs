@@ -66,7 +66,7 @@ impl<K: crate::Key> Miss<K> {
     }
 
     /// What goes on with it.
-    fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<'_, K, V> {
+    fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
             Load::outside(cache.shared(), self.key)
         } else {
@@ -75,7 +75,7 @@ impl<K: crate::Key> Miss<K> {
     }
 
     /// The same for one who did not look.
-    fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<'_, K, V> {
+    fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
             Load::outside(cache.shared(), self.key)
         } else {
