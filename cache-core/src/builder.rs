@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::clock::Clock;
+use crate::freshness::{Freshness, Jitter};
 use crate::key::{Key, Value};
 use crate::registry::Kind;
 use crate::shared::TagsOf;
@@ -37,8 +38,7 @@ pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub struct Builder<K, V> {
     pub(crate) name: Cow<'static, str>,
     pub(crate) bound: Bound,
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) tti: Option<Duration>,
+    pub(crate) freshness: Freshness<V>,
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) weigher: Option<Weigher<K, V>>,
@@ -56,8 +56,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         Self {
             name: Cow::Borrowed("unnamed"),
             bound: Bound::Entries(DEFAULT_MAX_SIZE as u64),
-            ttl: None,
-            tti: None,
+            freshness: Freshness::default(),
             policy: Policy::default(),
             clock: Clock::system(),
             weigher: None,
@@ -141,7 +140,7 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// # drop(cache);
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.freshness.ttl = Some(ttl);
         self
     }
 
@@ -154,7 +153,202 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// # drop(cache);
     /// ```
     pub fn tti(mut self, tti: Duration) -> Self {
-        self.tti = Some(tti);
+        self.freshness.tti = Some(tti);
+        self
+    }
+
+    /// The TTL of each value, made of the value, in the place of [`ttl`](Self::ttl). Zero keeps nothing.
+    ///
+    /// It runs once for each value that is to be stored. It MUST NOT call the cache.
+    ///
+    /// # Example: a token says how long it is good for
+    /// ```
+    /// use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let tokens = cache_core::Cache::<&str, (u64, &str)>::builder()
+    ///     .ttl_fn(|(seconds, _)| Duration::from_secs(*seconds))
+    ///     .build();
+    /// tokens.insert("mail", (300, "s3cr3t")).await;
+    /// tokens.insert("news", (0, "used up")).await;
+    /// assert_eq!((tokens.get("mail").is_some(), tokens.get("news")), (true, None));
+    /// # }
+    /// ```
+    pub fn ttl_fn(mut self, ttl_fn: impl Fn(&V) -> Duration + Send + Sync + 'static) -> Self {
+        self.freshness.ttl_fn = Some(Arc::new(ttl_fn));
+        self
+    }
+
+    /// Spreads expiry: each TTL is shortened at random, by at most so much. So entries that came together do not go together,
+    /// and none is ever older than its TTL. A share between 0 and 1, or a time.
+    ///
+    /// # Example: between 54 and 60 seconds
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().ttl(Duration::from_secs(60)).jitter(0.1).build();
+    /// # drop(cache);
+    /// ```
+    pub fn jitter(mut self, jitter: impl Into<Jitter>) -> Self {
+        self.freshness.jitter = Some(jitter.into());
+        self
+    }
+
+    /// A hit after this share of the TTL has one refresh started in the background, so that a key that is in use never expires.
+    /// Between 0 and 1; anything else is left out of account.
+    ///
+    /// It concerns loads that can run by themselves: [`get_or_spawn`](Cache::get_or_spawn) and its like.
+    ///
+    /// # Example: in the last fifth of a minute
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().ttl(Duration::from_secs(60)).refresh_ahead(0.8).build();
+    /// # drop(cache);
+    /// ```
+    pub fn refresh_ahead(mut self, share: f64) -> Self {
+        self.freshness.refresh_ahead = (share > 0.0 && share < 1.0).then_some(share);
+        self
+    }
+
+    /// For so long after its TTL a value is still served, at once, while exactly one load brings a new one.
+    ///
+    /// With [`get_or_spawn`](Cache::get_or_spawn) and its like that load runs in the background. With
+    /// [`get_or_load`](Cache::get_or_load), whose load belongs to its caller, the one caller who runs it waits for it.
+    /// [`get`](Cache::get) and [`peek`](Cache::peek), which load nothing, do not see a value past its TTL.
+    ///
+    /// # Example: a minute, and half a minute more
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, Clock};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let clock = Clock::manual();
+    /// let cache = Cache::<u64, &str>::builder()
+    ///     .ttl(Duration::from_secs(60))
+    ///     .stale_while_revalidate(Duration::from_secs(30))
+    ///     .clock(clock.clone())
+    ///     .build();
+    /// cache.insert(7, "old").await;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(cache.get_or_spawn(7, || async { "new" }).await, "old");
+    /// tokio::task::yield_now().await;
+    /// assert_eq!(cache.get(&7), Some("new"));
+    /// # }
+    /// ```
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.freshness.stale_while_revalidate = time;
+        self
+    }
+
+    /// For so long after its TTL a value is served if a load fails, or is slower than the
+    /// [`soft_timeout`](Self::soft_timeout). The failure is counted and told to observers, and the next load is tried
+    /// [`retry_after`](Self::retry_after) at the earliest.
+    ///
+    /// An invalidation takes such a value away like any other.
+    ///
+    /// # Example: the last good value
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, Clock};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let clock = Clock::manual();
+    /// let cache = Cache::<u64, &str>::builder()
+    ///     .ttl(Duration::from_secs(60))
+    ///     .stale_if_error(Duration::from_secs(300))
+    ///     .clock(clock.clone())
+    ///     .build();
+    /// cache.insert(7, "old").await;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(cache.try_get_or_load(7, || async { Err("down") }).await, Ok("old"));
+    /// assert_eq!(cache.stats().load_failures, 1);
+    /// # }
+    /// ```
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.freshness.stale_if_error = time;
+        self
+    }
+
+    /// How long a failed load keeps the next one away, as long as there is an old value to serve: a second unless given.
+    ///
+    /// # Example: ten seconds
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder()
+    ///     .ttl(Duration::from_secs(60))
+    ///     .stale_if_error(Duration::from_secs(300))
+    ///     .retry_after(Duration::from_secs(10))
+    ///     .build();
+    /// # drop(cache);
+    /// ```
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.freshness.retry_after = time;
+        self
+    }
+
+    /// For so long an error is kept, if it is `Clone` and there is no value, and given to whoever asks for its key.
+    /// An invalidation of the key takes it away. As many are kept as there may be entries; 1024, if that is not a number.
+    ///
+    /// # Example: not asked again
+    /// ```
+    /// use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = cache_core::Cache::<u64, u64>::builder().err_ttl(Duration::from_secs(1)).build();
+    /// assert_eq!(cache.try_get_or_load(7, || async { Err("not found") }).await, Err("not found"));
+    /// assert_eq!(cache.try_get_or_load(7, || async { Ok(49) }).await, Err("not found"));
+    /// assert_eq!(cache.stats().negative_hits, 1);
+    /// # }
+    /// ```
+    pub fn err_ttl(mut self, ttl: Duration) -> Self {
+        self.freshness.err_ttl = Some(ttl);
+        self
+    }
+
+    /// For so long it is kept that a batch had no value for a key.
+    ///
+    /// # Example: ten seconds
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().none_ttl(Duration::from_secs(10)).build();
+    /// # drop(cache);
+    /// ```
+    pub fn none_ttl(mut self, ttl: Duration) -> Self {
+        self.freshness.none_ttl = Some(ttl);
+        self
+    }
+
+    /// How long a caller waits for a load while there is an old value ([`stale_if_error`](Self::stale_if_error)); then it
+    /// takes that, and the load goes on.
+    ///
+    /// It concerns loads that can go on by themselves: [`get_or_spawn`](Cache::get_or_spawn) and its like.
+    ///
+    /// # Example: 50 ms
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder()
+    ///     .ttl(Duration::from_secs(60))
+    ///     .stale_if_error(Duration::from_secs(300))
+    ///     .soft_timeout(Duration::from_millis(50))
+    ///     .build();
+    /// # drop(cache);
+    /// ```
+    pub fn soft_timeout(mut self, time: Duration) -> Self {
+        self.freshness.soft_timeout = Some(time);
+        self
+    }
+
+    /// How long a caller waits for a load at all; then it gets an old value ([`stale_if_error`](Self::stale_if_error)), or
+    /// an error made from [`LoadTimeout`](crate::LoadTimeout). The load goes on, and what it comes to is kept.
+    ///
+    /// It concerns [`try_get_or_spawn`](Cache::try_get_or_spawn) and its like, whose load can go on by itself and whose
+    /// error can be made.
+    ///
+    /// # Example: two seconds
+    /// ```
+    /// use std::time::Duration;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().load_timeout(Duration::from_secs(2)).build();
+    /// # drop(cache);
+    /// ```
+    pub fn load_timeout(mut self, time: Duration) -> Self {
+        self.freshness.load_timeout = Some(time);
         self
     }
 
@@ -260,8 +454,7 @@ impl<K, V> fmt::Debug for Builder<K, V> {
         f.debug_struct("Builder")
             .field("name", &self.name)
             .field("bound", &self.bound)
-            .field("ttl", &self.ttl)
-            .field("tti", &self.tti)
+            .field("freshness", &self.freshness)
             .field("policy", &self.policy)
             .field("clock", &self.clock)
             .finish_non_exhaustive()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
+use crate::freshness::LoadTimeout;
 use crate::key::{Key, Value};
 use crate::mutation::MutationGuard;
 use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
@@ -196,6 +197,102 @@ impl<K: Key, V: Value> Cache<K, V> {
         self.find_or_load::<Kind<ALONE>, _, _>(key, load).await
     }
 
+    /// The value of a key, as [`get_or_load`](Self::get_or_load) gets it, by a load that runs as a task of its own. So it can
+    /// run in the background, and go on when its caller has stopped waiting: for
+    /// [`stale_while_revalidate`](Builder::stale_while_revalidate), [`refresh_ahead`](Builder::refresh_ahead),
+    /// [`soft_timeout`](Builder::soft_timeout) and [`load_timeout`](Builder::load_timeout).
+    ///
+    /// It runs on the runtime of its caller, in the current [session](crate::session), and in the current span if the feature
+    /// `tracing` is on. Called outside of any runtime of tokio's, it runs on a thread of the library's.
+    ///
+    /// # Cancellation
+    /// The load goes on without its caller.
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: a caller that goes away harms nobody
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use futures::FutureExt as _;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// assert_eq!(cache.get_or_spawn(7, || async { 49 }).now_or_never(), None);
+    /// tokio::task::yield_now().await;
+    /// assert_eq!(cache.get(&7), Some(49));
+    /// # }
+    /// ```
+    pub async fn get_or_spawn<F, Fut>(&self, key: K, load: F) -> V
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = V> + Send + 'static,
+    {
+        self.find_or_spawn::<Kind<PLAIN>, _, _>(key, None, load).await
+    }
+
+    /// The same for a load that may fail: only a success is kept, and a failure reaches all who waited for it, unless there
+    /// is an old value to serve ([`stale_if_error`](Builder::stale_if_error)).
+    ///
+    /// # Errors
+    /// What `load` returned, here or for the caller that started it; or what is made of a [`LoadTimeout`], if
+    /// that took longer than the [`load_timeout`](Builder::load_timeout).
+    ///
+    /// # Cancellation
+    /// The load goes on without its caller.
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: not longer than two seconds
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Cache, LoadTimeout};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let cache = Cache::<u64, u64>::builder().load_timeout(Duration::from_secs(2)).build();
+    /// let answer = cache.try_get_or_spawn(7, || async { Ok::<_, LoadTimeout>(49) }).await;
+    /// assert_eq!(answer, Ok(49));
+    /// # }
+    /// ```
+    pub async fn try_get_or_spawn<E, F, Fut>(&self, key: K, load: F) -> Result<V, E>
+    where
+        E: From<LoadTimeout> + Clone + Send + Sync + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        self.find_or_spawn::<Kind<SHARED>, _, _>(key, Some(timed_out), load)
+            .await
+    }
+
+    /// The same for an error that cannot be copied, as [`try_get_or_load_unshared`](Self::try_get_or_load_unshared) is.
+    ///
+    /// # Errors
+    /// As for [`try_get_or_spawn`](Self::try_get_or_spawn), but that a failure reaches only the caller whose load it was.
+    ///
+    /// # Cancellation
+    /// The load goes on without its caller.
+    ///
+    /// # Panics
+    /// As for [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Example: a boxed error
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// type Error = Box<dyn std::error::Error + Send + Sync>;
+    /// let cache = cache_core::Cache::<u64, u64>::builder().build();
+    /// let answer = cache.try_get_or_spawn_unshared(7, || async { Ok::<_, Error>(49) }).await;
+    /// assert_eq!(answer.unwrap(), 49);
+    /// # }
+    /// ```
+    pub async fn try_get_or_spawn_unshared<E, F, Fut>(&self, key: K, load: F) -> Result<V, E>
+    where
+        E: From<LoadTimeout> + Send + 'static,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        self.find_or_spawn::<Kind<ALONE>, _, _>(key, Some(timed_out), load)
+            .await
+    }
+
     /// Loads the key now and stores it, whatever the cache holds.
     ///
     /// Meanwhile hits get the former value, and who misses waits for this load. A load that was under way is
@@ -270,7 +367,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn insert(&self, key: K, value: V) {
-        self.put(key, value, self.shared.ttl, Tags::default());
+        self.put(key, value, None, Tags::default());
     }
 
     /// Stores a value that is gone after `ttl`, whatever the cache's own. Zero removes the key.
@@ -472,7 +569,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         if let Some(tag_value) = labels.tag_value {
             tag_value(&value, &mut tags);
         }
-        self.put(key, value, self.shared.ttl, tags);
+        self.put(key, value, None, tags);
     }
 
     fn put(&self, key: K, value: V, ttl: Option<Duration>, tags: Tags) {
@@ -492,6 +589,10 @@ impl<K: Key, V: Value> Cache<K, V> {
         drop((replaced, entry));
         shared.settle_soon();
     }
+}
+
+fn timed_out<V, E: From<LoadTimeout>>(timeout: LoadTimeout) -> Result<V, E> {
+    Err(timeout.into())
 }
 
 impl<K, V> fmt::Debug for Cache<K, V> {

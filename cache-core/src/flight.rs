@@ -34,6 +34,7 @@
 //! never held together with any other.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -46,6 +47,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
 use slab::Slab;
 
+use crate::clock::Nanos;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::tag::{NEVER, Origin};
 
@@ -56,7 +58,7 @@ const SHARDS: usize = 16;
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 
 /// Names a flight, for the life of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FlightId(u64);
 
 impl FlightId {
@@ -113,6 +115,14 @@ impl<T> Flight<T> {
 
     pub(crate) fn id(&self) -> FlightId {
         self.id
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ending(&self) -> Option<Ending<T>>
+    where
+        T: Clone,
+    {
+        lock(&self.state).ending.clone()
     }
 
     pub(crate) fn origin(&self) -> Option<&Origin> {
@@ -231,6 +241,8 @@ pub(crate) enum Entered<T> {
     Present(T),
     /// A load that is under way.
     Joined(Waiter<T>),
+    /// The failure of a load that is over, which is kept.
+    Failed(Arc<Flight<T>>),
     /// Nothing: the caller has to load, under this flight.
     Leading(Arc<Flight<T>>),
 }
@@ -244,12 +256,36 @@ struct Shard<K, T> {
     slots: HashTable<Slot<K, T>>,
     /// Mutations of the whole cache that are under way.
     fences: usize,
+    /// Failures that are kept, by when they end, with the hash and the flight by which their slots are found.
+    failures: Failures,
+}
+
+/// For how long a failure is kept, and beside how many others of its shard.
+#[derive(Clone, Copy)]
+pub(crate) struct KeepFailure {
+    pub(crate) until: Nanos,
+    pub(crate) at_most: usize,
+}
+
+impl KeepFailure {
+    /// Not at all.
+    pub(crate) const NOT: Self = Self { until: 0, at_most: 0 };
+
+    /// Until then, in a cache of so many entries.
+    pub(crate) fn new(until: Nanos, entries: usize) -> Self {
+        Self {
+            until,
+            at_most: entries.div_ceil(SHARDS),
+        }
+    }
 }
 
 struct Slot<K, T> {
     hash: u64,
     key: K,
     flight: Option<Arc<Flight<T>>>,
+    /// The flight has failed, and until then whoever asks has its failure.
+    failed_until: Option<Nanos>,
     /// Mutations of this key that are under way.
     fences: usize,
 }
@@ -258,7 +294,20 @@ impl<K, T> Slot<K, T> {
     fn is_idle(&self) -> bool {
         self.flight.is_none() && self.fences == 0
     }
+
+    /// Takes the flight out of it, or puts another in. The caller drops the former one after the lock: of a failure that is
+    /// kept this may be the last reference, and dropping an error is foreign code.
+    #[must_use]
+    fn replace(&mut self, flight: Option<Arc<Flight<T>>>, failures: &mut Failures) -> Option<Arc<Flight<T>>> {
+        let former = std::mem::replace(&mut self.flight, flight);
+        if let (Some(until), Some(former)) = (self.failed_until.take(), &former) {
+            failures.remove(&(until, self.hash, former.id));
+        }
+        former
+    }
 }
+
+type Failures = BTreeSet<(Nanos, u64, FlightId)>;
 
 impl<K, T> Shard<K, T> {
     fn find<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<&mut Slot<K, T>> {
@@ -266,25 +315,38 @@ impl<K, T> Shard<K, T> {
             .find_mut(hash, |slot| slot.hash == hash && key.equivalent(&slot.key))
     }
 
-    /// The slot of a key, made if there is none.
-    fn slot(&mut self, hash: u64, key: &K) -> &mut Slot<K, T>
+    /// The slot of a key, made if there is none, and the failures beside it.
+    fn slot(&mut self, hash: u64, key: &K) -> (&mut Slot<K, T>, &mut Failures)
     where
         K: Eq + Clone,
     {
         let entry = self
             .slots
             .entry(hash, |slot| slot.hash == hash && slot.key == *key, |slot| slot.hash);
-        match entry {
+        let slot = match entry {
             TableEntry::Occupied(found) => found.into_mut(),
             TableEntry::Vacant(vacant) => vacant
                 .insert(Slot {
                     hash,
                     key: key.clone(),
                     flight: None,
+                    failed_until: None,
                     fences: 0,
                 })
                 .into_mut(),
-        }
+        };
+        (slot, &mut self.failures)
+    }
+
+    /// Takes the flight out of the slot of a key, and the slot out of the table if nothing else needs it.
+    #[must_use]
+    fn detach<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<Arc<Flight<T>>> {
+        let slot = self
+            .slots
+            .find_mut(hash, |slot| slot.hash == hash && key.equivalent(&slot.key))?;
+        let former = slot.replace(None, &mut self.failures);
+        self.tidy(hash, key);
+        former
     }
 
     /// Removes the slot of a key if nothing needs it any more.
@@ -300,11 +362,48 @@ impl<K, T> Shard<K, T> {
         }
     }
 
-    fn detach_all(&mut self) {
-        self.slots.retain(|slot| {
-            slot.flight = None;
-            slot.fences > 0
-        });
+    /// Takes a flight that ends out of its slot. Whether it was there, and nothing is fenced.
+    #[must_use]
+    fn take_off<Q: Equivalent<K> + ?Sized>(
+        &mut self,
+        hash: u64,
+        key: &Q,
+        flight: &Arc<Flight<T>>,
+    ) -> (bool, Option<Arc<Flight<T>>>) {
+        let is_fenced = self.fences > 0;
+        match self.find(hash, key) {
+            Some(slot) if slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)) => {
+                let is_fenced = is_fenced || slot.fences > 0;
+                (!is_fenced, self.detach(hash, key))
+            }
+            _ => (false, None),
+        }
+    }
+
+    /// Drops the failure that would end next.
+    #[must_use]
+    fn forget_first_failure(&mut self) -> Option<Arc<Flight<T>>> {
+        let (_, hash, id) = self.failures.pop_first()?;
+        let is_it = |slot: &Slot<K, T>| slot.hash == hash && slot.flight.as_ref().is_some_and(|it| it.id == id);
+        let slot = self.slots.find_mut(hash, is_it)?;
+        slot.failed_until = None;
+        let former = slot.flight.take();
+        if let Ok(found) = self.slots.find_entry(hash, |slot| slot.hash == hash && slot.is_idle()) {
+            found.remove();
+        }
+        former
+    }
+
+    /// The same of all slots.
+    #[must_use]
+    fn detach_all(&mut self) -> Vec<Arc<Flight<T>>> {
+        let Self { slots, failures, .. } = self;
+        let former = slots
+            .iter_mut()
+            .filter_map(|slot| slot.replace(None, failures))
+            .collect();
+        slots.retain(|slot| slot.fences > 0);
+        former
     }
 }
 
@@ -314,6 +413,7 @@ impl<K, T> Flights<K, T> {
             Mutex::new(Shard {
                 slots: HashTable::new(),
                 fences: 0,
+                failures: BTreeSet::new(),
             })
         };
         Self {
@@ -342,27 +442,47 @@ impl<K, T> Flights<K, T> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        // Declared before the lock, and so dropped after it. So everywhere here.
+        let _former;
         let mut shard = self.shard(hash);
-        if let Some(slot) = shard.find(hash, key) {
-            slot.flight = None;
-            shard.tidy(hash, key);
-        }
+        _former = shard.detach(hash, key);
         remove()
     }
 
     /// The same for every key at once.
     pub(crate) fn evict_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut former = Vec::new();
         let mut shards = self.all();
         for shard in &mut shards {
-            shard.detach_all();
+            former.extend(shard.detach_all());
         }
-        clear()
+        let cleared = clear();
+        drop(shards);
+        cleared
+    }
+
+    /// Drops failures whose time is over. Whether any are left.
+    pub(crate) fn forget_failures(&self, now: Nanos) -> bool {
+        let mut are_left = false;
+        for shard in &self.shards {
+            let mut former = Vec::new();
+            let mut shard = lock(shard);
+            while shard.failures.first().is_some_and(|(until, ..)| *until <= now) {
+                former.extend(shard.forget_first_failure());
+            }
+            are_left |= !shard.failures.is_empty();
+            drop(shard);
+        }
+        are_left
     }
 
     /// Loads that are under way and registered, and fences that stand. For tests of what is left behind.
     #[cfg(test)]
     pub(crate) fn occupancy(&self) -> usize {
-        self.all().iter().map(|shard| shard.slots.len() + shard.fences).sum()
+        self.all()
+            .iter()
+            .map(|shard| shard.slots.len() + shard.fences + shard.failures.len())
+            .sum()
     }
 }
 
@@ -372,32 +492,64 @@ impl<K: Eq + Clone, T> Flights<K, T> {
     /// `recheck` reads the store. It runs under the lock, because between the caller's first look and this one a
     /// load may have landed; without it that caller would load again.
     ///
-    /// `origin` is asked before the load is registered, in a cache whose entries carry tags.
+    /// `origin` is asked before the load is registered, in a cache whose entries carry tags; `now` if a failure is kept.
     pub(crate) fn enter(
         &self,
         hash: u64,
         key: &K,
         recheck: impl FnOnce() -> Option<T>,
+        now: impl FnOnce() -> Nanos,
         origin: impl FnOnce() -> Option<Origin>,
     ) -> Entered<T> {
+        let _former;
         let mut shard = self.shard(hash);
         if let Some(present) = recheck() {
             return Entered::Present(present);
         }
-        let slot = shard.slot(hash, key);
+        let (slot, failures) = shard.slot(hash, key);
         if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.is_current()) {
-            return Entered::Joined(Waiter::new(flight));
+            match slot.failed_until {
+                None => return Entered::Joined(Waiter::new(flight)),
+                Some(until) if now() < until => return Entered::Failed(Arc::clone(flight)),
+                Some(_) => {}
+            }
         }
         let flight = Flight::new(origin());
-        slot.flight = Some(Arc::clone(&flight));
+        _former = slot.replace(Some(Arc::clone(&flight)), failures);
         Entered::Leading(flight)
+    }
+
+    /// A refresh nobody waits for: registers a new load, unless one is under way or the key is fenced, or `is_wanted` has
+    /// come to say no.
+    pub(crate) fn begin(
+        &self,
+        hash: u64,
+        key: &K,
+        is_wanted: impl FnOnce() -> bool,
+        origin: impl FnOnce() -> Option<Origin>,
+    ) -> Option<Arc<Flight<T>>> {
+        let _former;
+        let mut shard = self.shard(hash);
+        let is_fenced = shard.fences > 0;
+        let is_taken = shard
+            .find(hash, key)
+            .is_some_and(|slot| slot.fences > 0 || (slot.flight.is_some() && slot.failed_until.is_none()));
+        if is_fenced || is_taken || !is_wanted() {
+            return None;
+        }
+        let (slot, failures) = shard.slot(hash, key);
+        let flight = Flight::new(origin());
+        _former = slot.replace(Some(Arc::clone(&flight)), failures);
+        Some(flight)
     }
 
     /// A reload: registers a new load in the place of whichever is under way, which will not be kept.
     pub(crate) fn supersede(&self, hash: u64, key: &K, origin: Option<Origin>) -> Arc<Flight<T>> {
         let flight = Flight::new(origin);
+        let _former;
         let mut shard = self.shard(hash);
-        shard.slot(hash, key).flight = Some(Arc::clone(&flight));
+        let (slot, failures) = shard.slot(hash, key);
+        _former = slot.replace(Some(Arc::clone(&flight)), failures);
         flight
     }
 
@@ -416,18 +568,11 @@ impl<K: Eq + Clone, T> Flights<K, T> {
             flight,
             ending: Some(ending),
         };
+        let _former;
         let kept = {
             let mut shard = self.shard(hash);
-            let fenced = shard.fences > 0;
-            let may_be_kept = match shard.find(hash, key) {
-                Some(slot) if slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)) => {
-                    let fenced = fenced || slot.fences > 0;
-                    slot.flight = None;
-                    shard.tidy(hash, key);
-                    !fenced
-                }
-                _ => false,
-            };
+            let may_be_kept;
+            (may_be_kept, _former) = shard.take_off(hash, key, flight);
             // Not `bool::then`, which would drop an unused `finish` here, under the lock.
             if landed.is_success() {
                 let (kept, outdated_from) = finish(may_be_kept);
@@ -444,56 +589,101 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         kept
     }
 
+    /// The end of a load that failed, whose failure is kept in its slot if a success could have been kept, and if then
+    /// `is_wanted`, which runs under the lock. Its tags are watched for as long.
+    pub(crate) fn land_failure(
+        &self,
+        hash: u64,
+        key: &K,
+        flight: &Arc<Flight<T>>,
+        failure: SharedError,
+        keep: KeepFailure,
+        is_wanted: impl FnOnce() -> bool,
+    ) {
+        let landed = Landed {
+            flight,
+            ending: Some(Ending::Failed(failure)),
+        };
+        let _former;
+        let mut dropped = Vec::new();
+        let is_kept = {
+            let mut shard = self.shard(hash);
+            let may_be_kept;
+            (may_be_kept, _former) = shard.take_off(hash, key, flight);
+            let is_tagged_freely = flight.origin().is_none_or(Origin::may_be_kept);
+            let is_kept = may_be_kept && is_tagged_freely && is_wanted() && keep.at_most > 0;
+            if is_kept {
+                let (slot, failures) = shard.slot(hash, key);
+                slot.flight = Some(Arc::clone(flight));
+                slot.failed_until = Some(keep.until);
+                failures.insert((keep.until, hash, flight.id));
+                while shard.failures.len() > keep.at_most {
+                    dropped.extend(shard.forget_first_failure());
+                }
+            }
+            is_kept
+        };
+        drop(landed);
+        drop(dropped);
+        if !is_kept && let Some(origin) = flight.origin() {
+            origin.end();
+        }
+    }
+
     /// A value from the caller: what is loading is older and will not be kept. `None` while the key is fenced.
     pub(crate) fn put<R>(&self, hash: u64, key: &K, write: impl FnOnce() -> R) -> Option<R> {
+        let _former;
         let mut shard = self.shard(hash);
-        let mut fenced = shard.fences > 0;
-        if let Some(slot) = shard.find(hash, key) {
-            fenced |= slot.fences > 0;
-            slot.flight = None;
-            shard.tidy(hash, key);
-        }
+        let fenced = shard.fences > 0 || shard.find(hash, key).is_some_and(|slot| slot.fences > 0);
+        _former = shard.detach(hash, key);
         // Not `bool::then`, which would drop an unused `write` here, under the lock.
         if fenced { None } else { Some(write()) }
     }
 
     /// The start of a mutation of one key.
     pub(crate) fn fence<R>(&self, hash: u64, key: &K, remove: impl FnOnce() -> R) -> R {
+        let _former;
         let mut shard = self.shard(hash);
-        let slot = shard.slot(hash, key);
-        slot.flight = None;
+        let (slot, failures) = shard.slot(hash, key);
+        _former = slot.replace(None, failures);
         slot.fences += 1;
         remove()
     }
 
     /// Its end.
     pub(crate) fn unfence<R>(&self, hash: u64, key: &K, remove: impl FnOnce() -> R) -> R {
+        let _former;
         let mut shard = self.shard(hash);
         if let Some(slot) = shard.find(hash, key) {
-            slot.flight = None;
             slot.fences -= 1;
-            shard.tidy(hash, key);
         }
+        _former = shard.detach(hash, key);
         remove()
     }
 
     /// The start of a mutation of every key.
     pub(crate) fn fence_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut former = Vec::new();
         let mut shards = self.all();
         for shard in &mut shards {
-            shard.detach_all();
+            former.extend(shard.detach_all());
             shard.fences += 1;
         }
-        clear()
+        let cleared = clear();
+        drop(shards);
+        cleared
     }
 
     /// Its end.
     pub(crate) fn unfence_all<R>(&self, clear: impl FnOnce() -> R) -> R {
+        let mut former = Vec::new();
         let mut shards = self.all();
         for shard in &mut shards {
-            shard.detach_all();
+            former.extend(shard.detach_all());
             shard.fences -= 1;
         }
-        clear()
+        let cleared = clear();
+        drop(shards);
+        cleared
     }
 }

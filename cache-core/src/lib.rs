@@ -55,12 +55,16 @@
 //!
 //! # Features
 //! - `macros` (default): the attributes.
+//! - `tracing`: loads in the background run in the span of the caller that started them.
 
 mod agent;
+mod background;
 mod builder;
 mod cache;
 mod clock;
+mod detached;
 mod flight;
+mod freshness;
 mod key;
 mod load;
 #[cfg(all(test, cache_core_model))]
@@ -87,6 +91,7 @@ pub use self::agent::Resource;
 pub use self::builder::Builder;
 pub use self::cache::Cache;
 pub use self::clock::Clock;
+pub use self::freshness::{Jitter, LoadTimeout};
 pub use self::key::{Key, Value};
 pub use self::mutation::MutationGuard;
 pub use self::stats::Stats;

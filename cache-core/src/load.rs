@@ -8,18 +8,19 @@
 //! that what a load is made of is not kept twice on the way down.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::cache::Cache;
-use crate::flight::{Ending, Entered, Flight, SharedError};
+use crate::flight::{Ending, Entered, Flight, KeepFailure, SharedError};
 use crate::key::{Key, Value};
 use crate::outcome::Outcome;
 use crate::reentry::{self, Edge, Running};
-use crate::shared::Shared;
+use crate::shared::{Claim, Shared, Sight};
 use crate::stats::Count;
-use crate::store::Entry;
+use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
@@ -46,17 +47,10 @@ where
         Ok(value) => return R::hit(value),
         Err(load) => load,
     };
-    while let Some(ended) = load.join().await {
-        match ended {
-            Ok(value) => return R::hit(value),
-            Err(error) => {
-                if let Some(failed) = R::from_failure(&error) {
-                    load.count(Count::Coalesced);
-                    return failed;
-                }
-                // Another caller's error type.
-                load.alone = true;
-            }
+    while let Some(joined) = load.join().await {
+        match load.make_of(joined) {
+            ControlFlow::Break(outcome) => return outcome,
+            ControlFlow::Continue(()) => {}
         }
     }
     let outcome = {
@@ -67,22 +61,15 @@ where
         });
         Run { load: &load, future }.await
     };
-    match outcome.success() {
-        Some(value) => load.succeed(value, keep_if),
-        None if load.is_shared() => {
-            let error = outcome.failure();
-            load.fail(error.map_or(Ending::FailedAlone, Ending::Failed));
-        }
-        None => load.fail(Ending::FailedAlone),
-    }
-    outcome
+    load.end(&outcome, keep_if);
+    load.instead(outcome)
 }
 
 /// Polls a load, known as running for as long as each poll takes. (With `poll_fn` there would be four functions to compile
 /// for each load.)
-struct Run<'l, K: Key, V: Value, F> {
-    load: &'l Load<K, V>,
-    future: Pin<&'l mut F>,
+pub(crate) struct Run<'l, K: Key, V: Value, F> {
+    pub(crate) load: &'l Load<K, V>,
+    pub(crate) future: Pin<&'l mut F>,
 }
 
 impl<K: Key, V: Value, F: Future> Future for Run<'_, K, V, F> {
@@ -102,10 +89,9 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| {
-            shared
-                .find(hash, &key)
-                .ok_or_else(|| Load::first(shared, hash, key, None))
+        let look = |(): &()| match shared.see(hash, &key, false) {
+            Sight::Hit(value) => Ok(value),
+            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
         };
         obtain((), look, |_: &V| true, |()| load()).await
     }
@@ -122,8 +108,15 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 }
 
-/// What the load of somebody else came to, if that is of use to this caller.
-type Shareable<V> = Result<V, SharedError>;
+/// What a caller finds where it would load.
+pub(crate) enum Joined<V> {
+    /// A value after all.
+    Loaded(V),
+    /// The failure of a load it waited for.
+    Failed(SharedError),
+    /// That of one which was over before it came.
+    Kept(SharedError),
+}
 
 /// A caller's way from a miss to a value. Dropped while it leads, it lands as failed.
 pub(crate) struct Load<K: Key, V: Value> {
@@ -139,6 +132,10 @@ pub(crate) struct Load<K: Key, V: Value> {
     alone: bool,
     /// Loads of others that panicked.
     panics: u32,
+    /// The value that is served while this brings a new one.
+    claim: Option<Claim>,
+    /// Whether it was asked for, whatever the cache holds: then nothing else serves in its place.
+    is_reload: bool,
 }
 
 enum Stage<K, V> {
@@ -176,6 +173,8 @@ impl<K: Key, V: Value> Load<K, V> {
             tag_value,
             alone: false,
             panics: 0,
+            claim: None,
+            is_reload: false,
         }
     }
 
@@ -192,6 +191,8 @@ impl<K: Key, V: Value> Load<K, V> {
             tag_value: None,
             alone: false,
             panics: 0,
+            claim: None,
+            is_reload: false,
         }
     }
 
@@ -204,27 +205,91 @@ impl<K: Key, V: Value> Load<K, V> {
     #[inline(never)]
     pub(crate) fn again(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let mut load = Self::first(shared, hash, key, labels);
+        load.is_reload = true;
         load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));
         load
     }
 
-    fn count(&self, count: Count) {
+    /// For one who was to bring a new value, if that is what came of the look.
+    pub(crate) fn with(mut self, claim: Option<Claim>) -> Self {
+        self.claim = claim;
+        self
+    }
+
+    /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else
+    /// is at that. For loads that run in the background.
+    pub(crate) fn served(&mut self) -> Option<(V, bool)> {
+        let value = self.claim.as_ref()?.value()?;
+        self.count(Count::Hits);
+        self.count_if_stale();
+        let (shared, hash, key) = (&self.shared, self.hash, &self.key);
+        let is_wanted = || shared.store.contains(hash, key);
+        let leads = match shared.flights.begin(hash, key, is_wanted, || self.origin()) {
+            Some(flight) => {
+                self.stage = Stage::Leading(flight);
+                self.count(Count::Refreshes);
+                true
+            }
+            None => {
+                self.stage = Stage::Ended;
+                // Not asked for again by each hit, while the other is under way.
+                self.shared.postpone(self.hash, &self.key);
+                false
+            }
+        };
+        Some((value, leads))
+    }
+
+    fn count_if_stale(&self) {
+        if self.claim.as_ref().is_some_and(|claim| !claim.is_fresh()) {
+            self.count(Count::Stale);
+        }
+    }
+
+    pub(crate) fn count(&self, count: Count) {
         self.shared.counters.one(count);
     }
 
-    /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load.
-    async fn join(&mut self) -> Option<Shareable<V>> {
+    pub(crate) fn shared(&self) -> &Arc<Shared<K, V>> {
+        &self.shared
+    }
+
+    /// The key, for one who goes on without the load.
+    pub(crate) fn place(&self) -> (u64, K) {
+        (self.hash, self.key.clone())
+    }
+
+    pub(crate) fn is_reload(&self) -> bool {
+        self.is_reload
+    }
+
+    /// Whether the cache has nothing to do with it.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self.stage, Stage::Outside)
+    }
+
+    /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load. It may be dropped
+    /// and called again.
+    pub(crate) async fn join(&mut self) -> Option<Joined<V>> {
         loop {
             if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
             }
             let (shared, hash, key) = (&self.shared, self.hash, &self.key);
-            let look = || shared.recheck(hash, key);
-            let entered = shared.flights.enter(hash, key, look, || self.origin());
+            // Who is to bring a new value is not to be content with the old one.
+            let look = || shared.recheck(hash, key, self.claim.is_none());
+            let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
-                return Some(Ok(entry.value.clone()));
+                return Some(Joined::Loaded(entry.value.clone()));
+            }
+            if let Entered::Failed(flight) = &entered
+                && !self.alone
+                && let Some(Ending::Failed(error)) = flight.ending()
+            {
+                self.stage = Stage::Waiting;
+                return Some(Joined::Kept(error));
             }
             if missed {
                 self.stage = Stage::Waiting;
@@ -251,9 +316,9 @@ impl<K: Key, V: Value> Load<K, V> {
             match waiter.await {
                 Ending::Loaded(entry) => {
                     self.count(Count::Coalesced);
-                    return Some(Ok(entry.value.clone()));
+                    return Some(Joined::Loaded(entry.value.clone()));
                 }
-                Ending::Failed(error) => return Some(Err(error)),
+                Ending::Failed(error) => return Some(Joined::Failed(error)),
                 Ending::FailedAlone => self.alone = true,
                 Ending::Panicked => {
                     self.panics += 1;
@@ -264,8 +329,63 @@ impl<K: Key, V: Value> Load<K, V> {
         }
     }
 
+    /// What a caller returns of what it found, or that it goes on.
+    pub(crate) fn make_of<T, R: Outcome<T, Value = V>>(&mut self, joined: Joined<V>) -> ControlFlow<R> {
+        let (error, count) = match joined {
+            Joined::Loaded(value) => return ControlFlow::Break(R::hit(value)),
+            Joined::Failed(error) => (error, Count::Coalesced),
+            Joined::Kept(error) => (error, Count::NegativeHits),
+        };
+        if let Some(value) = self.fallback() {
+            return ControlFlow::Break(R::hit(value));
+        }
+        match R::from_failure(&error) {
+            Some(failed) => {
+                self.count(count);
+                ControlFlow::Break(failed)
+            }
+            None => {
+                // Another caller's error type.
+                self.alone = true;
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// The old value, if one may serve in the place of what is loading or has failed.
+    pub(crate) fn fallback(&self) -> Option<V> {
+        if self.is_reload || self.is_outside() {
+            return None;
+        }
+        self.shared.fallback(self.hash, &self.key)
+    }
+
+    /// What the caller returns of the outcome of its own load.
+    fn instead<T, R: Outcome<T, Value = V>>(&self, outcome: R) -> R {
+        if outcome.success().is_none()
+            && !outcome.is_nothing()
+            && let Some(value) = self.fallback()
+        {
+            return R::hit(value);
+        }
+        outcome
+    }
+
+    /// The load has come to an end.
+    pub(crate) fn end<T, R: Outcome<T, Value = V>>(&mut self, outcome: &R, keep_if: impl FnOnce(&V) -> bool) {
+        if let Some(value) = outcome.success() {
+            return self.succeed(value, keep_if);
+        }
+        let error = if self.is_shared() { outcome.failure() } else { None };
+        if outcome.is_nothing() {
+            self.nothing(error);
+        } else {
+            self.fail(error.map_or(Ending::FailedAlone, Ending::Failed));
+        }
+    }
+
     /// The load is about to run. If it does so inside another one, that waits for it as long as the result lives.
-    fn start(&self) -> Option<Edge> {
+    pub(crate) fn start(&self) -> Option<Edge> {
         if !matches!(self.stage, Stage::Outside) {
             self.count(Count::Loads);
         }
@@ -276,7 +396,7 @@ impl<K: Key, V: Value> Load<K, V> {
     }
 
     /// For as long as the load is polled.
-    fn running(&self) -> Option<Running> {
+    pub(crate) fn running(&self) -> Option<Running> {
         match &self.stage {
             Stage::Leading(flight) => Some(Running::enter(flight.id())),
             _ => None,
@@ -300,8 +420,7 @@ impl<K: Key, V: Value> Load<K, V> {
                 }
                 tags.into_set()
             });
-            let ttl = self.shared.ttl;
-            let entry = self.shared.entry(self.hash, self.key.clone(), value.clone(), ttl);
+            let entry = self.shared.entry(self.hash, self.key.clone(), value.clone(), None);
             self.land(entry, keep, &tags);
         } else {
             self.stage = Stage::Ended;
@@ -335,21 +454,58 @@ impl<K: Key, V: Value> Load<K, V> {
 
     fn fail(&mut self, ending: Ending<Arc<Entry<K, V>>>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        if matches!(stage, Stage::Leading(_) | Stage::Alone) {
-            // Before those who wait hear of it, and load in their turn.
-            self.shared.observers().write_failure(|| self.key.clone());
+        if !matches!(stage, Stage::Leading(_) | Stage::Alone) {
+            return;
         }
-        match stage {
-            Stage::Leading(flight) => {
-                self.count(Count::LoadFailures);
-                self.shared
-                    .flights
-                    .land(self.hash, &self.key, &flight, ending, |_| ((), tag::NEVER));
-            }
-            Stage::Alone => self.count(Count::LoadFailures),
-            Stage::Missed | Stage::Waiting | Stage::Outside | Stage::Ended => return,
+        self.count(Count::LoadFailures);
+        // Before those who wait hear of it, and load in their turn.
+        self.shared.observers().write_failure(|| self.key.clone());
+        if !matches!(ending, Ending::Abandoned) {
+            self.shared.postpone(self.hash, &self.key);
+        }
+        if let Stage::Leading(flight) = stage {
+            self.land_failure(&flight, ending);
         }
         self.shared.observers().deliver();
+    }
+
+    /// There is no value, which is no failure, and so there is none any more. Whoever waits hears of it in the way of a
+    /// failure.
+    fn nothing(&mut self, nothing: Option<SharedError>) {
+        let (shared, hash, key) = (&self.shared, self.hash, &self.key);
+        let Stage::Leading(flight) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return;
+        };
+        let Some(nothing) = nothing else {
+            return self.land_failure(&flight, Ending::FailedAlone);
+        };
+        let mut former = None;
+        let keep = shared.freshness.failure_ttl(true);
+        let keep = keep.map_or(KeepFailure::NOT, |ttl| shared.keep_failure(ttl));
+        let push_out = || {
+            former = shared.push_out(hash, key);
+            true
+        };
+        shared.flights.land_failure(hash, key, &flight, nothing, keep, push_out);
+        drop(former);
+        shared.have_watched();
+        shared.settle_soon();
+    }
+
+    fn land_failure(&self, flight: &Arc<Flight<Arc<Entry<K, V>>>>, ending: Ending<Arc<Entry<K, V>>>) {
+        let (shared, hash, key) = (&self.shared, self.hash, &self.key);
+        match (ending, shared.freshness.failure_ttl(false)) {
+            (Ending::Failed(failure), Some(ttl)) => {
+                // What there is to serve is better than a failure.
+                let is_wanted = || !shared.has(hash, key);
+                let keep = shared.keep_failure(ttl);
+                shared.flights.land_failure(hash, key, flight, failure, keep, is_wanted);
+                shared.have_watched();
+            }
+            (ending, _) => {
+                shared.flights.land(hash, key, flight, ending, |_| ((), tag::NEVER));
+            }
+        }
     }
 }
 

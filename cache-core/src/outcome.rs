@@ -35,6 +35,11 @@ pub trait Outcome<T>: Sized {
         None
     }
 
+    /// Whether it is no success only because there is nothing to keep.
+    fn is_nothing(&self) -> bool {
+        false
+    }
+
     /// The return value of one who waited for a failure.
     fn from_failure(_error: &SharedError) -> Option<Self> {
         None

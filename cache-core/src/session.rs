@@ -13,7 +13,7 @@ use equivalent::Equivalent;
 use crate::tag::{self, Tag};
 
 tokio::task_local! {
-    static CURRENT: SessionId;
+    static CURRENT: Option<SessionId>;
 }
 
 /// Names a session. Two are the same if their texts are, whatever bytes those hold.
@@ -111,7 +111,12 @@ impl From<&Self> for SessionId {
 /// ```
 // Not an `async fn`, which would have room for the future twice.
 pub fn scope<F: Future>(id: impl Into<SessionId>, future: F) -> impl Future<Output = F::Output> {
-    CURRENT.scope(id.into(), future)
+    scope_of(Some(id.into()), future)
+}
+
+/// The same, or outside of any.
+pub(crate) fn scope_of<F: Future>(id: Option<SessionId>, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(id, future)
 }
 
 /// The session this is called in.
@@ -131,7 +136,7 @@ pub fn scope<F: Future>(id: impl Into<SessionId>, future: F) -> impl Future<Outp
 /// # }
 /// ```
 pub fn current() -> Option<SessionId> {
-    CURRENT.try_with(Clone::clone).ok()
+    CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
 /// Drops everything that was kept for a session, in all caches, and says how many entries that were.

@@ -6,6 +6,7 @@
 
 use std::any::{Any, type_name};
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -13,15 +14,16 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use crate::builder::{Builder, Weigher};
-use crate::clock::Clock;
-use crate::flight::Flights;
+use crate::builder::{Builder, DEFAULT_MAX_SIZE, Weigher};
+use crate::clock::{Clock, Nanos, nanos};
+use crate::flight::{Flights, KeepFailure};
+use crate::freshness::Freshness;
 use crate::key::{Key, Value};
 use crate::observer::{Cause, Observers, Reason};
 use crate::reaper::{self, Reclaim};
 use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
-use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Life, Look, Policy, Store};
+use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store};
 use crate::tag::{self, Evict, Index, Tag, Tags};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
@@ -46,8 +48,7 @@ pub(crate) struct Shared<K, V> {
     pub(crate) counters: Counters,
     clock: Clock,
     hasher: foldhash::fast::RandomState,
-    pub(crate) ttl: Option<Duration>,
-    tti: Option<Duration>,
+    pub(crate) freshness: Freshness<V>,
     weigher: Option<Weigher<K, V>>,
     key_tags: Vec<TagsOf<K>>,
     value_tags: Vec<TagsOf<V>>,
@@ -83,8 +84,7 @@ impl<K: Key, V: Value> Shared<K, V> {
             counters: Counters::new(),
             clock: builder.clock,
             hasher: foldhash::fast::RandomState::default(),
-            ttl: builder.ttl,
-            tti: builder.tti,
+            freshness: builder.freshness,
             weigher: builder.weigher,
             key_tags: builder.key_tags,
             value_tags: builder.value_tags,
@@ -149,24 +149,111 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     /// The entry of a key under the lock of the key, after a look that found nothing: most often there still is none.
-    pub(crate) fn recheck<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<Arc<Entry<K, V>>> {
-        if self.store.contains(hash, key) {
-            self.store.read(hash, key, Look::Use, &self.clock, Arc::clone)
-        } else {
-            None
+    pub(crate) fn recheck<Q>(&self, hash: u64, key: &Q, may_be_stale: bool) -> Option<Arc<Entry<K, V>>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if !self.store.contains(hash, key) {
+            return None;
         }
+        let serves = |standing: Standing| standing.is_fresh() || (may_be_stale && standing == Standing::Stale);
+        let look = |entry: &Arc<Entry<K, V>>, standing| serves(standing).then(|| Arc::clone(entry));
+        self.store.look(hash, key, Look::Use, &self.clock, look).flatten()
     }
 
-    /// The value of a key, counted if it is a hit.
+    /// The value of a key, counted if it is a hit. Not past its TTL.
     #[inline]
     pub(crate) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
         let value = self
             .store
             .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())?;
+        self.count_hit();
+        Some(value)
+    }
+
+    #[inline]
+    fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
             self.store.age();
         }
+    }
+
+    /// What there is of a key for one who can load it, by himself or `in_background`; counted if it is a hit.
+    #[inline]
+    pub(crate) fn see<Q>(&self, hash: u64, key: &Q, in_background: bool) -> Sight<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let look = |entry: &Arc<Entry<K, V>>, standing| match standing {
+            Standing::Fresh => Sight::Hit(entry.value.clone()),
+            _ => self.see_closely(entry, standing, in_background),
+        };
+        let sight = self.store.look(hash, key, Look::Use, &self.clock, look);
+        if let Some(Sight::Hit(_)) = sight {
+            self.count_hit();
+        }
+        sight.unwrap_or(Sight::Nothing)
+    }
+
+    #[cold]
+    fn see_closely(&self, entry: &Arc<Entry<K, V>>, standing: Standing, in_background: bool) -> Sight<V> {
+        let may_be_claimed = match standing {
+            Standing::Ripe => in_background,
+            Standing::Due => true,
+            Standing::Fresh | Standing::Stale => false,
+            Standing::Spent | Standing::Over => return Sight::Nothing,
+        };
+        if may_be_claimed && entry.facts().claim() {
+            let entry = Arc::clone(entry) as Arc<dyn Kept>;
+            return Sight::Claimed(Claim::new(entry, self.clock.clone()));
+        }
+        if !standing.is_fresh() {
+            self.counters.one(Count::Stale);
+        }
+        Sight::Hit(entry.value.clone())
+    }
+
+    /// The value that serves for one whose load has failed, or takes too long.
+    pub(crate) fn fallback<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        if !self.freshness.serves_stale() {
+            return None;
+        }
+        let value = self
+            .store
+            .look(hash, key, Look::Peek, &self.clock, |entry, _| entry.value.clone())?;
+        self.counters.one(Count::Stale);
         Some(value)
+    }
+
+    /// Whether there is anything to serve of a key, stale or not.
+    pub(crate) fn has<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
+        self.store.look(hash, key, Look::Peek, &self.clock, |_, _| ()).is_some()
+    }
+
+    /// A load of the key has failed: if there is a value to serve, the next is tried later.
+    pub(crate) fn postpone<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) {
+        if self.freshness.keeps_away() {
+            let retry_at = self.clock.now().saturating_add(nanos(self.freshness.retry_after));
+            self.store.look(hash, key, Look::Peek, &self.clock, |entry, _| {
+                entry.facts().postpone(retry_at);
+            });
+        }
+    }
+
+    /// How a failure is kept for so long.
+    pub(crate) fn keep_failure(&self, ttl: Duration) -> KeepFailure {
+        let entries = match self.bound {
+            Bound::Entries(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Bound::Weight(0) => 0,
+            Bound::Weight(_) => DEFAULT_MAX_SIZE,
+            Bound::Unbounded => usize::MAX,
+        };
+        KeepFailure::new(self.clock.now().saturating_add(nanos(ttl)), entries)
+    }
+
+    /// The time, for flights.
+    pub(crate) fn now(&self) -> Nanos {
+        self.clock.now()
     }
 
     /// The value of a key, uncounted.
@@ -175,19 +262,12 @@ impl<K: Key, V: Value> Shared<K, V> {
             .read(hash, key, Look::Peek, &self.clock, |entry| entry.value.clone())
     }
 
-    /// A value made ready to be stored. Asks the weigher, so not under a lock.
+    /// A value made ready to be stored, with this TTL or that which it has by itself. Asks the weigher, so not under a lock.
     pub(crate) fn entry(&self, hash: u64, key: K, value: V, ttl: Option<Duration>) -> Arc<Entry<K, V>> {
         let weight = self.weigher.as_ref().map_or(1, |weigher| weigher(&key, &value).max(1));
-        let life = Life {
-            // What never ends need not know when it began.
-            begins_at: if ttl.or(self.tti).is_some() {
-                self.clock.now()
-            } else {
-                0
-            },
-            ttl,
-            tti: self.tti,
-        };
+        let ttl = ttl.or_else(|| self.freshness.ttl_of(&value));
+        let chance = |now| self.hasher.hash_one((hash, now));
+        let life = self.freshness.life(ttl, || self.clock.now(), chance);
         Arc::new(Entry::new(hash, key, value, weight, &life))
     }
 
@@ -241,12 +321,17 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.observers().deliver();
         self.store.bury();
         if !self.store.is_settled() || (self.clock.runs() && self.store.next_deadline().is_some()) {
-            if !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed) {
-                let this = Arc::downgrade(self);
-                reaper::watch(this);
-            }
-            reaper::nudge();
+            self.have_watched();
         }
+    }
+
+    /// Has the reaper look after what time will end.
+    pub(crate) fn have_watched(self: &Arc<Self>) {
+        if !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed) {
+            let this = Arc::downgrade(self);
+            reaper::watch(this);
+        }
+        reaper::nudge();
     }
 
     pub(crate) fn evict<Q: Equivalent<K> + ?Sized>(self: &Arc<Self>, hash: u64, key: &Q) -> bool {
@@ -376,6 +461,12 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     pub(crate) fn reclaim_all(&self) {
         while self.reclaim_some() {}
+        self.forget_failures();
+    }
+
+    /// Drops failures whose time is over. Whether any are left.
+    fn forget_failures(&self) -> bool {
+        self.freshness.keeps_failures() && self.flights.forget_failures(self.clock.now())
     }
 }
 
@@ -394,6 +485,60 @@ impl<K: Key, V: Value> Evict for Shared<K, V> {
         });
         drop(kept);
         self.count_invalidated(is_gone.then_some(Gone { entry, had_expired }))
+    }
+}
+
+/// What a look finds for one who can load.
+pub(crate) enum Sight<V> {
+    /// A value to serve.
+    Hit(V),
+    /// A value to serve, and the looker has taken it on himself to bring a new one.
+    Claimed(Claim),
+    /// Nothing: he has to load.
+    Nothing,
+}
+
+impl<V> Sight<V> {
+    pub(crate) fn claim(self) -> Option<Claim> {
+        match self {
+            Self::Claimed(claim) => Some(claim),
+            Self::Hit(_) | Self::Nothing => None,
+        }
+    }
+}
+
+/// Somebody brings a new value in the place of an entry, until this is dropped.
+pub(crate) struct Claim {
+    entry: Arc<dyn Kept>,
+    clock: Clock,
+}
+
+impl Claim {
+    fn new(entry: Arc<dyn Kept>, clock: Clock) -> Self {
+        Self { entry, clock }
+    }
+
+    /// Whether what is served meanwhile is not past its TTL.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.entry.facts().is_fresh(&self.clock)
+    }
+
+    /// The value that is served meanwhile.
+    pub(crate) fn value<V: Value>(&self) -> Option<V> {
+        self.entry.value().downcast_ref().cloned()
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Of no consequence once the entry has been replaced. After a failure the next load waits all the same.
+        self.entry.facts().release(self.clock.now());
     }
 }
 
@@ -448,7 +593,7 @@ impl<K: Key, V: Value> Reclaim for Shared<K, V> {
             self.reclaim_all();
         }
         // Behind the store's lock, so that what a caller did before it asked whether the reaper is idle is seen now.
-        let has_mortals = self.store.next_deadline().is_some();
+        let has_mortals = self.store.next_deadline().is_some() || self.forget_failures();
         let is_settled = self.store.is_settled() || self.store.settle();
         self.observers().deliver();
         !is_settled || (has_mortals && self.clock.runs())

@@ -23,9 +23,13 @@ pub(crate) enum Count {
     Expirations,
     Invalidations,
     Bypassed,
+    Stale,
+    NegativeHits,
+    Refreshes,
+    Timeouts,
 }
 
-const COUNTS: usize = Count::Bypassed as usize + 1;
+const COUNTS: usize = Count::Timeouts as usize + 1;
 
 type Counts<T> = [T; COUNTS];
 
@@ -98,6 +102,10 @@ impl Counters {
             expirations: of(Count::Expirations),
             invalidations: of(Count::Invalidations),
             bypassed: of(Count::Bypassed),
+            stale: of(Count::Stale),
+            negative_hits: of(Count::NegativeHits),
+            refreshes: of(Count::Refreshes),
+            timeouts: of(Count::Timeouts),
             len,
         }
     }
@@ -144,6 +152,14 @@ pub struct Stats {
     pub invalidations: u64,
     /// Calls of a function that is cached by session, outside of any: they ran uncached.
     pub bypassed: u64,
+    /// Callers that got a value past its TTL: at once, which is a hit too, or because a load failed or took too long.
+    pub stale: u64,
+    /// Lookups that found a failure which was kept. They are neither hits nor misses.
+    pub negative_hits: u64,
+    /// Loads that were started in the background, while there was a value to serve.
+    pub refreshes: u64,
+    /// Callers that did not wait for the end of a load, because it took too long.
+    pub timeouts: u64,
     /// Entries in the cache now.
     pub len: u64,
 }
@@ -185,8 +201,17 @@ impl fmt::Display for Stats {
             self.invalidations,
         )?;
         // Of no meaning to most caches.
-        if self.bypassed > 0 {
-            write!(f, ", bypassed {}", self.bypassed)?;
+        let others = [
+            ("bypassed", self.bypassed),
+            ("stale", self.stale),
+            ("negative hits", self.negative_hits),
+            ("refreshes", self.refreshes),
+            ("timeouts", self.timeouts),
+        ];
+        for (name, count) in others {
+            if count > 0 {
+                write!(f, ", {name} {count}")?;
+            }
         }
         Ok(())
     }

@@ -72,6 +72,7 @@ impl Versions for RecencyStore<u64, u64> {
             begins_at: 0,
             ttl: None,
             tti: None,
+            staleness: None,
         };
         Store::insert(self, Arc::new(Entry::new(HASH, key, version, 1, &life)));
     }

@@ -19,10 +19,13 @@ pub use self::parts::*;
 pub use self::slot::{Own, Settings, Slot, of_kind, owner};
 pub use crate::agent::AgentFunction;
 use crate::cache::Cache;
+use crate::detached;
+pub use crate::freshness::{Jitter, LoadTimeout};
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
+use crate::shared::{Claim, Sight};
 pub use inventory;
 
 /// What is kept of a return type.
@@ -54,14 +57,17 @@ pub struct Miss<K> {
     key: K,
     /// By session, outside of any.
     is_outside: bool,
+    /// There is a value to serve, and this is to bring a new one.
+    claim: Option<Claim>,
 }
 
 impl<K: crate::Key> Miss<K> {
-    fn of<L: Lookup<Key = K>>(hash: u64, lookup: &L) -> Self {
+    fn of<L: Lookup<Key = K>>(hash: u64, lookup: &L, claim: Option<Claim>) -> Self {
         Self {
             hash,
             key: lookup.key(),
             is_outside: lookup.is_outside(),
+            claim,
         }
     }
 
@@ -70,7 +76,7 @@ impl<K: crate::Key> Miss<K> {
         if self.is_outside {
             Load::outside(cache.shared(), self.key)
         } else {
-            Load::first(cache.shared(), self.hash, self.key, labels)
+            Load::first(cache.shared(), self.hash, self.key, labels).with(self.claim)
         }
     }
 
@@ -92,10 +98,35 @@ where
     L: Lookup<Key = K>,
     R: Outcome<Kind<KIND>, Value = V>,
 {
-    let hash = cache.shared().hash(lookup);
-    match cache.shared().find(hash, lookup) {
-        Some(value) => Ok(R::hit(value)),
-        None => Err(Miss::of(hash, lookup)),
+    look(cache, lookup, false).map(R::hit)
+}
+
+/// The same for a load that runs as a task of its own.
+pub fn find_detached<const KIND: u8, K, V, R, L>(
+    _kind: Kind<KIND>,
+    cache: &Cache<K, V>,
+    lookup: &L,
+) -> Result<R, Miss<K>>
+where
+    K: crate::Key,
+    V: Value,
+    L: Lookup<Key = K>,
+    R: Outcome<Kind<KIND>, Value = V>,
+{
+    look(cache, lookup, true).map(R::hit)
+}
+
+fn look<K, V, L>(cache: &Cache<K, V>, lookup: &L, in_background: bool) -> Result<V, Miss<K>>
+where
+    K: crate::Key,
+    V: Value,
+    L: Lookup<Key = K>,
+{
+    let shared = cache.shared();
+    let hash = shared.hash(lookup);
+    match shared.see(hash, lookup, in_background) {
+        Sight::Hit(value) => Ok(value),
+        sight => Err(Miss::of(hash, lookup, sight.claim())),
     }
 }
 
@@ -111,7 +142,7 @@ pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<Kind<KIND>>>(
 
 /// What a lookup would have to go on with, for one who does not look.
 pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lookup: &L) -> Miss<K> {
-    Miss::of(cache.shared().hash(lookup), lookup)
+    Miss::of(cache.shared().hash(lookup), lookup, None)
 }
 
 /// A miss that has forgotten the type of its key.
@@ -120,6 +151,7 @@ pub struct ErasedMiss {
     hash: u64,
     key: Box<dyn Any + Send + Sync>,
     is_outside: bool,
+    claim: Option<Claim>,
 }
 
 /// Forgets the type of the key, and with it the borrow that a type without a name carries.
@@ -128,6 +160,7 @@ pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
         hash: miss.hash,
         key: Box::new(miss.key),
         is_outside: miss.is_outside,
+        claim: miss.claim,
     }
 }
 
@@ -141,6 +174,7 @@ pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
             hash: miss.hash,
             key: *key,
             is_outside: miss.is_outside,
+            claim: miss.claim,
         },
         Err(_) => unreachable!("the key of another function"),
     }
@@ -180,6 +214,48 @@ where
 {
     let look = move |(): &()| Err(miss.reload(cache, None));
     obtain((), look, keep_if, move |()| load())
+}
+
+/// What follows on a miss, for a load that runs as a task of its own.
+///
+/// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
+pub fn load_detached<const KIND: u8, K, V, R, F>(
+    _kind: Kind<KIND>,
+    cache: &Cache<K, V>,
+    miss: Miss<K>,
+    labels: Option<Labels<V>>,
+    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
+    on_timeout: Option<fn(LoadTimeout) -> R>,
+    load: impl FnOnce() -> F,
+) -> impl Future<Output = R>
+where
+    K: crate::Key,
+    V: Value,
+    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let look = move |(): &()| Err(miss.load(cache, labels));
+    detached::obtain((), look, keep_if, on_timeout, move |()| load())
+}
+
+/// The handle's `refresh`, likewise.
+pub fn refresh_detached<const KIND: u8, K, V, R, F>(
+    _kind: Kind<KIND>,
+    cache: &Cache<K, V>,
+    miss: Miss<K>,
+    labels: Option<Labels<V>>,
+    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
+    on_timeout: Option<fn(LoadTimeout) -> R>,
+    load: impl FnOnce() -> F,
+) -> impl Future<Output = R>
+where
+    K: crate::Key,
+    V: Value,
+    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let look = move |(): &()| Err(miss.reload(cache, labels));
+    detached::obtain((), look, keep_if, on_timeout, move |()| load())
 }
 
 /// The handle's `clear`.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::cache::Cache;
+use crate::freshness::Jitter;
 use crate::key::{Key, Value};
 use crate::registry::Kind;
 use crate::store::Policy;
@@ -59,6 +60,15 @@ pub struct Settings {
     tti: Option<Duration>,
     policy: Policy,
     kind: Kind,
+    refresh_ahead: Option<f64>,
+    jitter: Option<Jitter>,
+    stale_while_revalidate: Option<Duration>,
+    stale_if_error: Option<Duration>,
+    retry_after: Option<Duration>,
+    err_ttl: Option<Duration>,
+    none_ttl: Option<Duration>,
+    soft_timeout: Option<Duration>,
+    load_timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -71,6 +81,15 @@ impl Settings {
             tti: None,
             policy: Policy::Lru,
             kind: Kind::CachedLru,
+            refresh_ahead: None,
+            jitter: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            retry_after: None,
+            err_ttl: None,
+            none_ttl: None,
+            soft_timeout: None,
+            load_timeout: None,
         }
     }
 
@@ -109,6 +128,69 @@ impl Settings {
         self
     }
 
+    /// Sets the share of the TTL after which a hit has a refresh started.
+    #[must_use]
+    pub const fn refresh_ahead(mut self, refresh_ahead: f64) -> Self {
+        self.refresh_ahead = Some(refresh_ahead);
+        self
+    }
+
+    /// Sets the spread of expiry.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = Some(jitter);
+        self
+    }
+
+    /// Sets the time after the TTL in which the old value is served.
+    #[must_use]
+    pub const fn stale_while_revalidate(mut self, stale_while_revalidate: Duration) -> Self {
+        self.stale_while_revalidate = Some(stale_while_revalidate);
+        self
+    }
+
+    /// Sets the time after the TTL in which the old value serves for failed loads.
+    #[must_use]
+    pub const fn stale_if_error(mut self, stale_if_error: Duration) -> Self {
+        self.stale_if_error = Some(stale_if_error);
+        self
+    }
+
+    /// Sets the time that a failed load keeps the next one away.
+    #[must_use]
+    pub const fn retry_after(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
+    /// Sets the time for which an error is kept.
+    #[must_use]
+    pub const fn err_ttl(mut self, err_ttl: Duration) -> Self {
+        self.err_ttl = Some(err_ttl);
+        self
+    }
+
+    /// Sets the time for which it is kept that there is nothing.
+    #[must_use]
+    pub const fn none_ttl(mut self, none_ttl: Duration) -> Self {
+        self.none_ttl = Some(none_ttl);
+        self
+    }
+
+    /// Sets the time that a caller with an old value waits.
+    #[must_use]
+    pub const fn soft_timeout(mut self, soft_timeout: Duration) -> Self {
+        self.soft_timeout = Some(soft_timeout);
+        self
+    }
+
+    /// Sets the time that a caller waits.
+    #[must_use]
+    pub const fn load_timeout(mut self, load_timeout: Duration) -> Self {
+        self.load_timeout = Some(load_timeout);
+        self
+    }
+
     /// Makes a cache.
     pub fn build<K: Key, V: Value>(&self) -> Cache<K, V> {
         self.builder().build()
@@ -126,6 +208,26 @@ impl Settings {
         }
         if let Some(tti) = self.tti {
             builder = builder.tti(tti);
+        }
+        if let Some(jitter) = self.jitter {
+            builder = builder.jitter(jitter);
+        }
+        if let Some(share) = self.refresh_ahead {
+            builder = builder.refresh_ahead(share);
+        }
+        let times: [(_, fn(Builder<K, V>, Duration) -> Builder<K, V>); 7] = [
+            (self.stale_while_revalidate, Builder::stale_while_revalidate),
+            (self.stale_if_error, Builder::stale_if_error),
+            (self.retry_after, Builder::retry_after),
+            (self.err_ttl, Builder::err_ttl),
+            (self.none_ttl, Builder::none_ttl),
+            (self.soft_timeout, Builder::soft_timeout),
+            (self.load_timeout, Builder::load_timeout),
+        ];
+        for (time, set) in times {
+            if let Some(time) = time {
+                builder = set(builder, time);
+            }
         }
         builder
     }

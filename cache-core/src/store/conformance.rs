@@ -27,6 +27,7 @@ const FOR_EVER: Life = Life {
     begins_at: 0,
     ttl: None,
     tti: None,
+    staleness: None,
 };
 
 fn living<V>(key: u64, value: V, life: &Life) -> Arc<Entry<u64, V>> {

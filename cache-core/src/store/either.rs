@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use equivalent::Equivalent;
 
-use super::{Bound, Cleared, Due, Each, Entry, Journal, Look, Policy, Put, RecencyStore, Store, TinyLfuStore};
+use super::{
+    Bound, Cleared, Due, Each, Entry, Journal, Look, Policy, Put, RecencyStore, Standing, Store, TinyLfuStore,
+};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 
@@ -38,18 +40,18 @@ macro_rules! of_either {
 
 impl<K: Key, V: Value> Store<K, V> for EitherStore<K, V> {
     #[inline]
-    fn read<Q, R>(
+    fn look<Q, R>(
         &self,
         hash: u64,
         key: &Q,
         look: Look,
         clock: &Clock,
-        read: impl FnOnce(&Arc<Entry<K, V>>) -> R,
+        read: impl FnOnce(&Arc<Entry<K, V>>, Standing) -> R,
     ) -> Option<R>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        of_either!(self, read(hash, key, look, clock, read))
+        of_either!(self, look(hash, key, look, clock, read))
     }
 
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool

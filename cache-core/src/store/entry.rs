@@ -28,22 +28,38 @@ pub(crate) struct Facts {
     /// Unique in the process; tells this entry from its successor under the same key.
     pub(super) serial: u64,
     pub(super) weight: u32,
-    /// When it is too old, however much it is used.
-    expires_at: Nanos,
-    /// How long it may lie unused, [`NEVER`] for ever.
-    idle_limit: Nanos,
+    /// When a reader has to look more closely, because it may be over or have to be refreshed; [`NEVER`] if time does
+    /// nothing to it.
+    check_at: AtomicU64,
+    /// What time does to it, if that is more than to end it at [`check_at`](Self::check_at).
+    terms: Option<Box<Terms>>,
     /// Where the order of eviction has it. Under the lock of the store.
     pub(super) rank: AtomicU64,
     /// Where the order of expiry has it, [`NEVER`] for nowhere. Under the lock of the store.
     pub(super) listed_at: AtomicU64,
-    /// When it will have expired if nobody uses it again, [`NEVER`] if time does not end it. Moved on by readers, and not
-    /// more often than the idle limit needs.
-    deadline: AtomicU64,
     /// Its place in the order of use, by the store that keeps it. Written by readers.
     pub(super) stamp: AtomicU64,
     /// How often the store had been cleared when the entry came in, and [`GONE`] before that and once it has left. What a
     /// reader sees here decides whether it is a hit.
     generation: AtomicU64,
+}
+
+/// What time does to an entry that does not just end at one moment.
+struct Terms {
+    /// How long it may lie unused, [`NEVER`] for ever.
+    idle_limit: Nanos,
+    /// When it is over, however much it is used.
+    ends_at: Nanos,
+    /// When it is over if nobody uses it again. Moved on by readers, and not more often than the idle limit needs.
+    deadline: AtomicU64,
+    /// When it becomes stale.
+    fresh_until: Nanos,
+    /// Until when it is served stale while somebody brings a new value. After that it is only if that fails.
+    revalidates_until: Nanos,
+    /// From when on a hit has to have it refreshed; [`NEVER`] while somebody is at that.
+    refresh_at: AtomicU64,
+    /// A load has failed, and until then none is tried.
+    retry_at: AtomicU64,
 }
 
 /// How exactly the last use of an entry is known, if its idle limit is not shorter than 64 times this.
@@ -84,16 +100,14 @@ impl<K, V> Entry<K, V> {
     pub(crate) fn new(hash: u64, key: K, value: V, weight: u32, life: &Life) -> Self {
         // Not the model checker's, which would have to be made anew for each run.
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let expires_at = life.ttl.map_or(NEVER, |ttl| life.begins_at.saturating_add(nanos(ttl)));
-        let idle_limit = life.tti.map_or(NEVER, nanos);
+        let (check_at, terms) = life.terms();
         let facts = Facts {
             hash,
             weight,
             // Not in any store until it comes in: who finds it by a tag may ask for it to be removed before.
             generation: AtomicU64::new(GONE),
-            deadline: AtomicU64::new(expires_at.min(life.begins_at.saturating_add(idle_limit))),
-            expires_at,
-            idle_limit,
+            check_at: AtomicU64::new(check_at),
+            terms,
             stamp: AtomicU64::new(0),
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             rank: AtomicU64::new(0),
@@ -111,6 +125,10 @@ impl<K, V> Entry<K, V> {
         self.facts.hash
     }
 
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     pub(crate) fn weight(&self) -> u32 {
         self.facts.weight
     }
@@ -122,22 +140,121 @@ impl<K, V> Entry<K, V> {
     }
 }
 
-/// When an entry begins to live, and what ends it.
+/// When an entry begins to live, and what becomes of it.
 pub(crate) struct Life {
     pub(crate) begins_at: Nanos,
     pub(crate) ttl: Option<Duration>,
     pub(crate) tti: Option<Duration>,
+    pub(crate) staleness: Option<Staleness>,
+}
+
+/// What becomes of an entry around the end of its TTL.
+pub(crate) struct Staleness {
+    /// At which age it is refreshed while it is fresh.
+    pub(crate) refreshes_at: Option<Nanos>,
+    /// For how long after its TTL it is served while somebody brings a new value.
+    pub(crate) revalidates: Nanos,
+    /// For how long after its TTL it is kept at all.
+    pub(crate) survives: Nanos,
+}
+
+impl Life {
+    fn terms(&self) -> (Nanos, Option<Box<Terms>>) {
+        let after = |age: Nanos| self.begins_at.saturating_add(age);
+        let fresh_until = self.ttl.map_or(NEVER, |ttl| after(nanos(ttl)));
+        if self.tti.is_none() && self.staleness.is_none() {
+            return (fresh_until, None);
+        }
+        let stale = |length: fn(&Staleness) -> Nanos| {
+            let length = self.staleness.as_ref().map_or(0, length);
+            fresh_until.saturating_add(length)
+        };
+        let ends_at = stale(|it| it.survives);
+        let idle_limit = self.tti.map_or(NEVER, nanos);
+        let refresh_at = match self.staleness.as_ref().and_then(|it| it.refreshes_at) {
+            Some(age) => after(age).min(fresh_until),
+            None => fresh_until,
+        };
+        let terms = Terms {
+            idle_limit,
+            ends_at,
+            deadline: AtomicU64::new(ends_at.min(after(idle_limit))),
+            fresh_until,
+            revalidates_until: stale(|it| it.revalidates),
+            refresh_at: AtomicU64::new(refresh_at),
+            retry_at: AtomicU64::new(0),
+        };
+        (terms.check_at(), Some(Box::new(terms)))
+    }
+}
+
+/// What an entry is good for at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is served.
+    Fresh,
+    /// It is served, and whoever sees it may have it [refreshed](Facts::claim).
+    Ripe,
+    /// Past its TTL, it is served, because somebody is bringing a new value, or has failed to just now.
+    Stale,
+    /// Past its TTL, it is served, and whoever sees it may have it [refreshed](Facts::claim).
+    Due,
+    /// It is served only if a load fails or takes too long.
+    Spent,
+    /// It is of no use any more.
+    Over,
+}
+
+impl Standing {
+    /// Whether its TTL is not over.
+    pub(crate) fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh | Self::Ripe)
+    }
+}
+
+impl Terms {
+    fn check_at(&self) -> Nanos {
+        let refresh_at = self.refresh_at.load(Ordering::Relaxed);
+        let deadline = self.deadline.load(Ordering::Relaxed);
+        deadline.min(self.fresh_until).min(refresh_at)
+    }
+
+    fn standing(&self, now: Nanos) -> Standing {
+        let retry_at = self.retry_at.load(Ordering::Relaxed);
+        if now >= self.deadline.load(Ordering::Relaxed) {
+            Standing::Over
+        } else if now >= self.fresh_until.max(self.revalidates_until) {
+            if now < retry_at {
+                Standing::Stale
+            } else {
+                Standing::Spent
+            }
+        } else {
+            let to_be_refreshed = now >= retry_at.max(self.refresh_at.load(Ordering::Relaxed));
+            match (now >= self.fresh_until, to_be_refreshed) {
+                (false, false) => Standing::Fresh,
+                (false, true) => Standing::Ripe,
+                (true, false) => Standing::Stale,
+                (true, true) => Standing::Due,
+            }
+        }
+    }
 }
 
 impl Facts {
+    /// Whether time can end it.
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
-        self.deadline() != NEVER
+        self.check_at.load(Ordering::Relaxed) != NEVER
     }
 
+    /// When it is over if nobody uses it again, [`NEVER`] if time does not end it.
     #[inline]
     pub(super) fn deadline(&self) -> Nanos {
-        self.deadline.load(Ordering::Relaxed)
+        match &self.terms {
+            None => self.check_at.load(Ordering::Relaxed),
+            Some(terms) => terms.deadline.load(Ordering::Relaxed),
+        }
     }
 
     #[inline]
@@ -146,27 +263,92 @@ impl Facts {
         deadline != NEVER && clock.has_reached(deadline)
     }
 
-    /// Whether time has ended the entry; if not, and it is to be used, notes that it does not lie idle.
-    pub(super) fn is_over(&self, look: Look, clock: &Clock) -> bool {
-        let is_over = self.has_expired(clock);
-        if look == Look::Use && !is_over {
+    /// What it is good for; if it is to be used, notes that it does not lie idle. For who knows that time can end it.
+    #[inline]
+    pub(super) fn look(&self, look: Look, clock: &Clock) -> Standing {
+        if !clock.has_reached(self.check_at.load(Ordering::Relaxed)) {
+            if self.terms.is_some() && look == Look::Use {
+                self.touch(clock);
+            }
+            return Standing::Fresh;
+        }
+        self.look_closely(look, clock)
+    }
+
+    #[cold]
+    fn look_closely(&self, look: Look, clock: &Clock) -> Standing {
+        let Some(terms) = &self.terms else {
+            return Standing::Over;
+        };
+        let standing = terms.standing(clock.now());
+        if standing == Standing::Fresh {
+            self.check_again(terms);
+        }
+        if look == Look::Use && standing != Standing::Over {
             self.touch(clock);
         }
-        is_over
+        standing
     }
 
     fn touch(&self, clock: &Clock) {
-        if self.idle_limit != NEVER {
-            let now = if self.idle_limit < 2 * NEAR {
+        if let Some(terms) = &self.terms
+            && terms.idle_limit != NEVER
+        {
+            let now = if terms.idle_limit < 2 * NEAR {
                 clock.now()
             } else {
                 clock.about_now()
             };
-            let grain = USE_GRAIN.min(self.idle_limit / 64).max(1);
-            let deadline = self.expires_at.min(now.saturating_add(self.idle_limit));
-            if deadline.saturating_sub(self.deadline()) >= grain {
-                self.deadline.fetch_max(deadline, Ordering::Relaxed);
+            let grain = USE_GRAIN.min(terms.idle_limit / 64).max(1);
+            let deadline = terms.ends_at.min(now.saturating_add(terms.idle_limit));
+            if deadline.saturating_sub(terms.deadline.load(Ordering::Relaxed)) >= grain {
+                terms.deadline.fetch_max(deadline, Ordering::Relaxed);
+                self.check_again(terms);
             }
+        }
+    }
+
+    /// Notes when a reader has to look more closely next. Two that do so at once may leave a moment that has passed or is
+    /// too near, which costs somebody a look; or miss a refresh by what the other knew less, up to the end of the TTL.
+    fn check_again(&self, terms: &Terms) {
+        self.check_at.store(terms.check_at(), Ordering::Relaxed);
+    }
+
+    /// Whether its TTL is not over.
+    pub(crate) fn is_fresh(&self, clock: &Clock) -> bool {
+        match &self.terms {
+            None => !self.has_expired(clock),
+            Some(terms) => terms.standing(clock.now()).is_fresh(),
+        }
+    }
+
+    /// Takes it on oneself to bring a new value. `false` if somebody else was quicker.
+    pub(crate) fn claim(&self) -> bool {
+        let Some(terms) = &self.terms else { return false };
+        let refresh_at = terms.refresh_at.load(Ordering::Relaxed);
+        let claimed = refresh_at != NEVER
+            && terms
+                .refresh_at
+                .compare_exchange(refresh_at, NEVER, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if claimed {
+            self.check_again(terms);
+        }
+        claimed
+    }
+
+    /// Gives that up: from `at` on somebody else may try.
+    pub(crate) fn release(&self, at: Nanos) {
+        if let Some(terms) = &self.terms {
+            terms.refresh_at.store(at, Ordering::Relaxed);
+            self.check_again(terms);
+        }
+    }
+
+    /// A load has failed: none is to be tried until `at`.
+    pub(crate) fn postpone(&self, at: Nanos) {
+        if let Some(terms) = &self.terms {
+            terms.retry_at.fetch_max(at, Ordering::Relaxed);
         }
     }
 

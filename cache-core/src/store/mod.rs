@@ -20,7 +20,7 @@ use std::sync::Arc;
 use equivalent::Equivalent;
 
 pub(crate) use self::either::EitherStore;
-pub(crate) use self::entry::{Entry, Kept, Life};
+pub(crate) use self::entry::{Entry, Kept, Life, Staleness, Standing};
 use self::ranking::Ranking;
 pub(crate) use self::recency::RecencyStore;
 pub(crate) use self::tiny_lfu::TinyLfuStore;
@@ -43,7 +43,19 @@ use crate::clock::{Clock, Nanos};
 /// - Drop values nowhere but where the caller holds no lock. Of foreign code, that of keys (`Eq`, `Clone`, the drop of a
 ///   clone) is all that it may run under locks.
 pub(crate) trait Store<K, V>: Send + Sync + Sized {
-    /// Shows the entry of a key to `read`, if it is there and has not expired.
+    /// Shows the entry of a key to `read`, with what it is good for now, if it is there and not over.
+    fn look<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        look: Look,
+        clock: &Clock,
+        read: impl FnOnce(&Arc<Entry<K, V>>, Standing) -> R,
+    ) -> Option<R>
+    where
+        Q: Equivalent<K> + ?Sized;
+
+    /// The same of an entry that is fresh.
     fn read<Q, R>(
         &self,
         hash: u64,
@@ -53,7 +65,13 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
         read: impl FnOnce(&Arc<Entry<K, V>>) -> R,
     ) -> Option<R>
     where
-        Q: Equivalent<K> + ?Sized;
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.look(hash, key, look, clock, |entry, standing| {
+            standing.is_fresh().then(|| read(entry))
+        })
+        .flatten()
+    }
 
     /// Whether there may be an entry for this key, expired or not. It does not count as a use.
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool

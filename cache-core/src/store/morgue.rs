@@ -99,6 +99,7 @@ mod tests {
         begins_at: 0,
         ttl: None,
         tti: None,
+        staleness: None,
     };
 
     #[derive(Clone)]

@@ -20,7 +20,7 @@ use equivalent::Equivalent;
 use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 
-use super::entry::{Entry, Facts, Kept};
+use super::entry::{Entry, Facts, Kept, Standing};
 use super::morgue::Morgue;
 use super::ranking::Ranking;
 use super::{Bound, Cleared, Due, Each, Journal, Look, Put, Ready, Remains, Store};
@@ -140,13 +140,13 @@ fn typed<K: Key, V: Value>(entry: Arc<dyn Kept>) -> Option<Arc<Entry<K, V>>> {
 }
 
 impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
-    fn read<Q, R>(
+    fn look<Q, R>(
         &self,
         hash: u64,
         key: &Q,
         _look: Look,
         clock: &Clock,
-        read: impl FnOnce(&Arc<Entry<K, V>>) -> R,
+        read: impl FnOnce(&Arc<Entry<K, V>>, Standing) -> R,
     ) -> Option<R>
     where
         Q: Equivalent<K> + ?Sized,
@@ -157,10 +157,12 @@ impl<K: Key, V: Value> Store<K, V> for TinyLfuStore {
             .map
             .get(&lookup(hash, &|stored| is::<K, _>(stored, key)))?;
         let entry = typed::<K, V>(entry)?;
-        if entry.facts.is_mortal() && entry.facts.is_over(Look::Use, clock) {
-            return None;
-        }
-        Some(read(&entry))
+        let standing = if entry.facts.is_mortal() {
+            entry.facts.look(Look::Use, clock)
+        } else {
+            Standing::Fresh
+        };
+        (standing != Standing::Over).then(|| read(&entry, standing))
     }
 
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool

@@ -310,6 +310,14 @@ impl Index {
         tags.filter_map(first).min().unwrap_or(NEVER)
     }
 
+    /// Whether one of these tags is being mutated.
+    pub(super) fn has_fence<'t>(&self, mut tags: impl Iterator<Item = &'t Tag>) -> bool {
+        tags.any(|tag| {
+            let hash = self.hash(tag);
+            self.shard(hash).find(hash, tag).is_some_and(|record| record.fences > 0)
+        })
+    }
+
     /// Room for records.
     #[cfg(all(test, not(cache_core_model)))]
     pub(super) fn room(&self) -> usize {

@@ -110,6 +110,12 @@ impl Origin {
         self.ticket.index.outdated_from(self.tags.iter(), self.ticket.began) != NEVER
     }
 
+    /// Whether its failure may be kept, as far as tags have a say. After that it is asked whether it [is
+    /// outdated](Self::is_outdated) whenever somebody would have it.
+    pub(crate) fn may_be_kept(&self) -> bool {
+        !self.ticket.index.has_fence(self.tags.iter()) && !self.is_outdated()
+    }
+
     /// Who joined when may not have what it loads because of those of its tags of which nobody knew before. (Once it was
     /// outdated by another one it was not joined any more.)
     pub(crate) fn outdated_from(&self, tags: &[Tag]) -> u64 {

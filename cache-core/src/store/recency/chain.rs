@@ -111,6 +111,7 @@ mod tests {
             begins_at: 0,
             ttl: None,
             tti: None,
+            staleness: None,
         };
         let link = |key: u64| {
             let entry = Entry::new(0, key, (), 1, &life);

@@ -48,7 +48,7 @@ use papaya::{Guard, ResizeMode};
 use self::chain::{Found, Link};
 use self::ledger::Ledger;
 use self::uses::Uses;
-use super::entry::{Entry, Kept};
+use super::entry::{Entry, Kept, Standing};
 use super::morgue::Morgue;
 use super::{Bound, Cleared, Due, Each, Journal, Look, Put, Ready, Remains, Store};
 use crate::clock::{Clock, Nanos};
@@ -263,13 +263,13 @@ impl<K: Key, V: Value> RecencyStore<K, V> {
 
 impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
     #[inline]
-    fn read<Q, R>(
+    fn look<Q, R>(
         &self,
         hash: u64,
         key: &Q,
         look: Look,
         clock: &Clock,
-        read: impl FnOnce(&Arc<Entry<K, V>>) -> R,
+        read: impl FnOnce(&Arc<Entry<K, V>>, Standing) -> R,
     ) -> Option<R>
     where
         Q: Equivalent<K> + ?Sized,
@@ -280,13 +280,18 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
         let index = self.index.pin();
         let entry = self.find(key, || index.get(&hash))?;
         let facts = &entry.facts;
-        if facts.is_mortal() && facts.is_over(look, clock) {
+        let standing = if facts.is_mortal() {
+            facts.look(look, clock)
+        } else {
+            Standing::Fresh
+        };
+        if standing == Standing::Over {
             return None;
         }
         if look == Look::Use {
             self.uses.note(&facts.stamp);
         }
-        Some(read(entry))
+        Some(read(entry, standing))
     }
 
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool

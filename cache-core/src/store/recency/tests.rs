@@ -10,6 +10,7 @@ const FOR_EVER: Life = Life {
     begins_at: 0,
     ttl: None,
     tti: None,
+    staleness: None,
 };
 
 fn store(capacity: u64) -> RecencyStore<u64, u64> {

@@ -7,6 +7,7 @@ const FOR_EVER: Life = Life {
     begins_at: 0,
     ttl: None,
     tti: None,
+    staleness: None,
 };
 
 fn entry(key: u64, value: u64) -> Arc<Entry<u64, u64>> {
