@@ -65,8 +65,8 @@ pub(crate) type Timer = Pin<Box<tokio::time::Sleep>>;
 
 /// Goes off after a time. `None` if there is nothing it could run on.
 pub(crate) fn timer(after: Duration) -> Option<Timer> {
-    // So that paused time is followed.
-    if cfg!(feature = "test-util") && Handle::try_current().is_ok() {
+    #[cfg(feature = "test-util")]
+    if crate::clock::is_paused_here() {
         return Some(Box::pin(tokio::time::sleep(after)));
     }
     let _context = OWN.as_ref()?.enter();

@@ -22,6 +22,8 @@ use std::time::Duration;
 use self::machine::System;
 #[cfg(feature = "test-util")]
 use self::pausable::System;
+#[cfg(feature = "test-util")]
+pub(crate) use self::pausable::is_paused_here;
 
 /// A point in time, in nanoseconds since the clock's origin.
 pub(crate) type Nanos = u64;

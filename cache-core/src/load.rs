@@ -457,12 +457,13 @@ impl<K: Key, V: Value> Load<K, V> {
         if !matches!(stage, Stage::Leading(_) | Stage::Alone) {
             return;
         }
-        self.count(Count::LoadFailures);
-        // Before those who wait hear of it, and load in their turn.
-        self.shared.observers().write_failure(|| self.key.clone());
+        // All of it before those who wait hear of it, and load in their turn.
         if !matches!(ending, Ending::Abandoned) {
             self.shared.postpone(self.hash, &self.key);
         }
+        self.claim = None;
+        self.count(Count::LoadFailures);
+        self.shared.observers().write_failure(|| self.key.clone());
         if let Stage::Leading(flight) = stage {
             self.land_failure(&flight, ending);
         }
