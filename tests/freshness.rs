@@ -566,11 +566,9 @@ async fn a_caller_waits_only_so_long_for_a_load() {
         let Err(Failed::Slow(timeout)) = caller.await.unwrap() else {
             panic!("not in time");
         };
-        assert_eq!((timeout.cache(), timeout.after()), ("subject", 2 * SECOND));
-        assert_eq!(
-            timeout.to_string(),
-            "cache `subject`: no value within 2s; the load goes on"
-        );
+        assert_eq!((timeout.cache(), timeout.after()), (it.cache.name(), 2 * SECOND));
+        let told = format!("cache `{}`: no value within 2s; the load goes on", it.cache.name());
+        assert_eq!(timeout.to_string(), told);
     }
     assert_eq!(it.cache.stats().timeouts, 2);
     read.go_on();
