@@ -10,6 +10,7 @@ impl Place {
     }
 
     /// Puts a future there.
+    #[expect(clippy::unused_self, reason = "there may be other places")]
     pub(crate) fn scope<F>(self, future: F) -> F {
         future
     }
