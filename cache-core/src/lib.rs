@@ -86,6 +86,7 @@ mod sync;
 mod tag;
 #[cfg(feature = "test-util")]
 pub mod testing;
+mod world;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]

@@ -22,6 +22,7 @@ use crate::shared::{Claim, Shared, Sight};
 use crate::stats::Count;
 use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
+use crate::world;
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
@@ -157,6 +158,9 @@ impl<K: Key, V: Value> Load<K, V> {
     /// For one who has looked and found nothing. Not a part of the look, which is to stay small.
     #[inline(never)]
     pub(crate) fn first(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+        if world::is_disabled() {
+            return Self::past(shared, key);
+        }
         let has_tags = shared.has_tags() || labels.is_some();
         let (tags, tag_value) = labels.map_or_else(Default::default, |labels| (labels.tags, labels.tag_value));
         let tags = has_tags.then(|| {
@@ -181,7 +185,13 @@ impl<K: Key, V: Value> Load<K, V> {
     /// For one who is not to look: a function that is cached by session, called outside of any.
     #[inline(never)]
     pub(crate) fn outside(shared: &Arc<Shared<K, V>>, key: K) -> Self {
-        shared.count_bypassed();
+        shared.warn_of_no_session();
+        Self::past(shared, key)
+    }
+
+    /// For one whom the cache has nothing to do with.
+    fn past(shared: &Arc<Shared<K, V>>, key: K) -> Self {
+        shared.counters.one(Count::Bypassed);
         Self {
             shared: Arc::clone(shared),
             hash: 0,
@@ -206,6 +216,9 @@ impl<K: Key, V: Value> Load<K, V> {
     pub(crate) fn again(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let mut load = Self::first(shared, hash, key, labels);
         load.is_reload = true;
+        if load.is_outside() {
+            return load;
+        }
         load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));
         load
     }

@@ -27,3 +27,48 @@
 //! assert_eq!(cache.get(&1), None);
 //! # }
 //! ```
+//!
+//! # Caches off
+//! What runs in [`disabled`] finds nothing in any cache, and leaves nothing there.
+
+use std::future::Future;
+
+use crate::world;
+
+/// Runs a future with every cache off: as if there were none.
+///
+/// No lookup finds anything. Each call runs its own load, which no other caller joins, and keeps nothing of what it comes to: no
+/// value and no failure. What is inserted is not kept either, and what it was to replace is evicted. A refresh loads and leaves
+/// what there is. All of that counts as [`bypassed`](crate::Stats::bypassed), and neither as a hit, a miss nor a load. Limits
+/// of how long a caller waits for a load do not apply.
+///
+/// Invalidations, mutations and clears do what they always do.
+///
+/// Tasks that the future spawns are outside.
+///
+/// # Example: the function itself
+/// ```
+/// # #[cfg(feature = "macros")] {
+/// use cache_core::{cached_lru, testing};
+///
+/// #[cached_lru]
+/// async fn double(n: u64) -> u64 {
+///     2 * n
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// double(21).await;
+/// testing::disabled(async {
+///     assert_eq!(double::peek(21), None);
+///     assert_eq!(double(21).await, 42);
+/// })
+/// .await;
+/// let stats = double::stats();
+/// assert_eq!((stats.hits, stats.loads, stats.bypassed), (0, 1, 1));
+/// # }
+/// # main();
+/// # }
+/// ```
+pub fn disabled<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    world::disabled(future)
+}
