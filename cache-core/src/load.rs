@@ -297,12 +297,11 @@ impl<K: Key, V: Value> Load<K, V> {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
                 return Some(Joined::Loaded(entry.value.clone()));
             }
-            if let Entered::Failed(flight) = &entered
+            if let Entered::Failed(failure) = &entered
                 && !self.alone
-                && let Some(Ending::Failed(error)) = flight.ending()
             {
                 self.stage = Stage::Waiting;
-                return Some(Joined::Kept(error));
+                return Some(Joined::Kept(Arc::clone(failure)));
             }
             if missed {
                 self.stage = Stage::Waiting;
