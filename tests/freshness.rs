@@ -179,6 +179,24 @@ async fn without_a_task_one_caller_brings_the_new_value() {
     assert_eq!(it.source.reads(), 1);
 }
 
+/// A reload that was asked for is under way: it is what brings the new value, and nobody takes its place or waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_leaves_a_reload_alone() {
+    let it = Subject::stale(|builder| builder.stale_while_revalidate(30 * SECOND)).await;
+    let reload = tokio::spawn({
+        let it = it.clone();
+        async move { it.cache.refresh(KEY, || it.source.read()).await }
+    });
+    let read = it.source.started().await;
+    assert_eq!(soon(it.spawned()).await, Ok(1));
+    assert_eq!(soon(it.loaded()).await, Ok(1));
+    it.clock.advance(2 * SECOND);
+    assert_eq!(soon(it.loaded()).await, Ok(1));
+    read.go_on();
+    assert_eq!(soon(reload).await.unwrap(), 2);
+    assert_eq!((it.cache.peek(&KEY), it.source.reads()), (Some(2), 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_goes_away_is_replaced() {
     let it = Subject::stale(|builder| builder.stale_while_revalidate(30 * SECOND)).await;

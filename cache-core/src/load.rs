@@ -232,9 +232,7 @@ impl<K: Key, V: Value> Load<K, V> {
     /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else
     /// is at that. For loads that run in the background.
     pub(crate) fn served(&mut self) -> Option<(V, bool)> {
-        let value = self.claim.as_ref()?.value()?;
-        self.count(Count::Hits);
-        self.count_if_stale();
+        let value = self.old_value()?;
         let (shared, hash, key) = (&self.shared, self.hash, &self.key);
         let is_wanted = || shared.store.contains(hash, key);
         let leads = match shared.flights.begin(hash, key, is_wanted, || self.origin()) {
@@ -253,10 +251,15 @@ impl<K: Key, V: Value> Load<K, V> {
         Some((value, leads))
     }
 
-    fn count_if_stale(&self) {
-        if self.claim.as_ref().is_some_and(|claim| !claim.is_fresh()) {
+    /// The value that is served while somebody brings a new one, counted as a hit.
+    fn old_value(&self) -> Option<V> {
+        let claim = self.claim.as_ref()?;
+        let value = claim.value()?;
+        self.count(Count::Hits);
+        if !claim.is_fresh() {
             self.count(Count::Stale);
         }
+        Some(value)
     }
 
     pub(crate) fn count(&self, count: Count) {
@@ -293,6 +296,12 @@ impl<K: Key, V: Value> Load<K, V> {
             let look = || shared.recheck(hash, key, self.claim.is_none());
             let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
+            if let Entered::Joined(_) = entered
+                && !self.alone
+                && let Some(value) = self.old_value()
+            {
+                return Some(Joined::Loaded(value));
+            }
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
                 return Some(Joined::Loaded(entry.value.clone()));
