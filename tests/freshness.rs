@@ -550,7 +550,7 @@ async fn a_caller_with_an_old_value_waits_only_so_long() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        assert_eq!(caller.await.unwrap(), Ok(1));
+        assert_eq!(soon(caller).await.unwrap(), Ok(1));
     }
     assert_eq!((it.cache.stats().timeouts, it.cache.stats().stale), (2, 2));
     // The load goes on.
@@ -571,7 +571,7 @@ async fn without_an_old_value_the_soft_timeout_is_of_no_concern() {
     let read = it.source.started().await;
     tokio::time::sleep(SECOND).await;
     read.go_on();
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
     assert_eq!(it.cache.stats().timeouts, 0);
 }
 
@@ -581,7 +581,7 @@ async fn a_caller_waits_only_so_long_for_a_load() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        let Err(Failed::Slow(timeout)) = caller.await.unwrap() else {
+        let Err(Failed::Slow(timeout)) = soon(caller).await.unwrap() else {
             panic!("not in time");
         };
         assert_eq!((timeout.cache(), timeout.after()), (it.cache.name(), 2 * SECOND));
@@ -600,7 +600,7 @@ async fn an_old_value_is_better_than_no_value_in_time() {
     let it = Subject::stale(|builder| builder.load_timeout(2 * SECOND).stale_if_error(MINUTE)).await;
     let caller = it.start();
     let _read = it.source.started().await;
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
 }
 
 // detached
