@@ -65,7 +65,7 @@ pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 pub(crate) struct FlightId(u64);
 
 impl FlightId {
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Only uniqueness matters, so no ordering does.
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -185,6 +185,15 @@ impl<T> Waiter<T> {
         Self {
             place: None,
             came_at: flight.origin().map_or(0, Origin::now),
+            flight: Arc::clone(flight),
+        }
+    }
+
+    /// For whoever registered the flight, and has left it to somebody else. He came no later than it began.
+    pub(crate) fn first(flight: &Arc<Flight<T>>) -> Self {
+        Self {
+            place: None,
+            came_at: flight.origin().map_or(0, Origin::began),
             flight: Arc::clone(flight),
         }
     }
