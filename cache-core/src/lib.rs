@@ -62,6 +62,7 @@
 mod agent;
 mod background;
 mod builder;
+mod bulk;
 mod cache;
 mod clock;
 mod detached;

@@ -164,19 +164,32 @@ impl<K: Key, V: Value> Shared<K, V> {
     /// The value of a key, counted if it is a hit. Not past its TTL.
     #[inline]
     pub(crate) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        let value = self.read(hash, key)?;
+        self.count_hit();
+        Some(value)
+    }
+
+    /// The same, uncounted.
+    #[inline]
+    pub(crate) fn read<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
         if world::is_disabled() {
             return None;
         }
-        let value = self
-            .store
-            .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())?;
-        self.count_hit();
-        Some(value)
+        self.store
+            .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())
     }
 
     #[inline]
     fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
+            self.store.age();
+        }
+    }
+
+    /// The same for several hits at once.
+    pub(crate) fn count_hits(&self, hits: u64) {
+        let counted = self.counters.add(Count::Hits, hits);
+        if counted / HITS_TO_AGE > counted.saturating_sub(hits) / HITS_TO_AGE {
             self.store.age();
         }
     }
@@ -386,7 +399,7 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     /// Removes an entry. Only under the lock of its key.
-    fn remove<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, reason: Reason) -> Option<Gone<K, V>> {
+    pub(crate) fn remove<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, reason: Reason) -> Option<Gone<K, V>> {
         let entry = self.store.remove(hash, key)?;
         let had_expired = entry.has_expired(&self.clock);
         if self.observers().is_open() {
@@ -553,8 +566,8 @@ impl Drop for Claim {
 
 /// An entry that was removed, and what it was then.
 pub(crate) struct Gone<K, V> {
-    entry: Arc<Entry<K, V>>,
-    had_expired: bool,
+    pub(crate) entry: Arc<Entry<K, V>>,
+    pub(crate) had_expired: bool,
 }
 
 impl<K: Key, V: Value> Registered for Shared<K, V> {
