@@ -645,6 +645,25 @@ async fn the_session_travels_along() {
     assert_eq!(*seen.lock().unwrap(), vec![Some("a7".into()); 2]);
 }
 
+#[tokio::test]
+async fn the_span_travels_along() {
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let it = Subject::stale(|builder| builder.stale_while_revalidate(MINUTE)).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for key in [KEY, KEY + 1] {
+        let seen = Arc::clone(&seen);
+        let load = move || async move {
+            let span = tracing::Span::current();
+            seen.lock().unwrap().push(span.metadata().map(tracing::Metadata::name));
+            2
+        };
+        let request = tracing::info_span!("request");
+        tracing::Instrument::instrument(it.cache.get_or_spawn(key, load), request).await;
+    }
+    it.value_becomes(2).await;
+    assert_eq!(*seen.lock().unwrap(), [Some("request"); 2]);
+}
+
 #[test]
 fn a_load_runs_without_a_runtime() {
     let it = Subject::new(|builder| builder.stale_while_revalidate(MINUTE).load_timeout(MINUTE));
