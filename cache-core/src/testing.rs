@@ -6,12 +6,12 @@
 //! or a sleep) has what is too old expire at once, to the nanosecond, without waiting. Nothing changes for a test that does
 //! not pause it.
 //!
-//! - From when a cache has met a clock that a test has paused, the thread that drops what has expired leaves that cache alone. What has expired is
-//!   found no more all the same, and is dropped when the cache is next used.
+//! - From when a cache has met a clock that a test has paused, the thread that drops what has expired leaves that cache alone.
+//!   What has expired is found no more all the same, and is dropped when the cache is next used.
 //! - Outside of any runtime such a cache is as late as it last was inside of one.
 //! - Each runtime has a clock of its own, and `#[tokio::test]` makes a runtime for each test. A cache that several tests use
-//!   goes by the clock of the one that asks: what one of them has kept after an hour of its time is an hour younger than that to
-//!   the others.
+//!   goes by the clock of the one that asks: what one of them has kept after it moved on an hour is to the others of an hour
+//!   from now, and lives so much longer. [`isolated`] tests have no such cache.
 //!
 //! # Example: an hour in no time
 //! ```
@@ -48,8 +48,8 @@ use crate::world::{self, Place};
 ///
 /// No lookup finds anything. Each call runs its own load, which no other caller joins, and keeps nothing of what it comes to: no
 /// value and no failure. What is inserted is not kept either, and what it was to replace is evicted. A refresh loads and leaves
-/// what there is. All of that counts as [`bypassed`](crate::Stats::bypassed), and neither as a hit, a miss nor a load. Limits
-/// of how long a caller waits for a load do not apply.
+/// what there is. What would have counted as a hit or a miss counts as [`bypassed`](crate::Stats::bypassed), and loads do not
+/// count. Limits of how long a caller waits for a load do not apply.
 ///
 /// Invalidations, mutations and clears do what they always do.
 ///
