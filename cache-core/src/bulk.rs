@@ -16,6 +16,7 @@ use crate::shared::Shared;
 use crate::stats::Count;
 use crate::store::{Entry, Store as _, drop_each};
 use crate::tag::{self, Tag, Tags};
+use crate::world;
 
 /// How many keys are seen to under one holding of the locks: enough that taking them does not count, few enough that others
 /// do not wait for long.
@@ -78,7 +79,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             let made: Vec<_> = entries
                 .by_ref()
                 .take(STEP)
-                .map(|(key, value)| Ready::new(shared, key, value))
+                .map(|(key, value)| Ready::new(&shared, key, value))
                 .collect();
             let is_last = made.len() < STEP;
             shared.put_many(made);
@@ -111,7 +112,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let mut rest = Rest {
-            shared,
+            shared: &shared,
             keys: keys.into_iter().map(|key| (shared.hash(key), key)).collect(),
             next: 0,
             evicted: 0,
@@ -136,7 +137,7 @@ impl<K: Key, V: Value> Ready<K, V> {
             shared.tag_key(&key, &mut tags);
             shared.tag_value(&value, &mut tags);
         }
-        let tags = tags.into_set();
+        let tags = tags.into_set(shared.worlds());
         Self {
             entry: shared.entry(shared.hash(&key), key, value, None),
             tags,
@@ -151,11 +152,16 @@ impl<K: Key, V: Value> Shared<K, V> {
         }
         // So that what has expired takes nobody's room: as much of it as each by itself would have cleared away.
         let _ = made.iter().all(|_| self.reclaim_some());
+        let is_disabled = world::is_disabled();
         let mut replaced = Vec::new();
         let keys = made.iter().map(|it| (it.entry.hash(), &it.entry.key));
         self.flights.put_many(keys, |place| {
             let it = &made[place];
-            replaced.extend(self.keep_tagged(Arc::clone(&it.entry), &it.tags, tag::NOW));
+            replaced.extend(if is_disabled {
+                self.push_out(it.entry.hash(), &it.entry.key)
+            } else {
+                self.keep_tagged(Arc::clone(&it.entry), &it.tags, tag::NOW)
+            });
         });
         drop_each(replaced);
         drop_each(made);

@@ -260,7 +260,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         let hash = shared.hash(&key);
         let look = |(): &()| match shared.see(hash, &key, true) {
             Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+            sight => Err(Load::first(&shared, hash, key, None).with(sight.claim())),
         };
         obtain((), look, |_: &V| true, on_timeout, |()| load()).await
     }

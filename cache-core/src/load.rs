@@ -92,7 +92,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         let hash = shared.hash(&key);
         let look = |(): &()| match shared.see(hash, &key, false) {
             Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+            sight => Err(Load::first(&shared, hash, key, None).with(sight.claim())),
         };
         obtain((), look, |_: &V| true, |()| load()).await
     }
@@ -104,7 +104,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key, None));
+        let look = |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
@@ -172,7 +172,7 @@ impl<K: Key, V: Value> Load<K, V> {
         let tags = has_tags.then(|| {
             let mut tags = tags;
             shared.tag_key(&key, &mut tags);
-            tags.into_set()
+            tags.into_set(shared.worlds())
         });
         Self {
             shared: Arc::clone(shared),
@@ -536,7 +536,7 @@ impl<K: Key, V: Value> Load<K, V> {
             if let Some(tag_value) = self.tag_value {
                 tag_value(&value, &mut tags);
             }
-            tags.into_set()
+            tags.into_set(self.shared.worlds())
         });
         let entry = self.shared.entry(self.hash, self.key.clone(), value, None);
         self.land(entry, keep, &tags);

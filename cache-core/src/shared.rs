@@ -25,7 +25,9 @@ use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store};
 use crate::tag::{self, Evict, Index, Tag, Tags};
-use crate::world;
+#[cfg(feature = "test-util")]
+use crate::world::WorldId;
+use crate::world::{self, Here, Worlds};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
@@ -34,7 +36,7 @@ const RECLAIM_BATCH: usize = 64;
 const HITS_TO_AGE: u64 = 1 << 18;
 
 /// What adds the tags that something stands for.
-pub(crate) type TagsOf<T> = Box<dyn Fn(&T, &mut Tags) + Send + Sync>;
+pub(crate) type TagsOf<T> = Arc<dyn Fn(&T, &mut Tags) + Send + Sync>;
 
 pub(crate) struct Shared<K, V> {
     // First, so that the name is free before values are dropped, which is foreign code.
@@ -60,13 +62,20 @@ pub(crate) struct Shared<K, V> {
     watched: AtomicBool,
     /// Whether somebody has been told that a function of a session was called outside of any.
     warned: AtomicBool,
+    /// What its likes are made of, see [`world`].
+    #[cfg(feature = "test-util")]
+    made_of: Builder<K, V>,
+    /// What its likes are known by.
+    #[cfg(feature = "test-util")]
+    serial: u64,
 }
 
 impl<K: Key, V: Value> Shared<K, V> {
     pub(crate) fn new(builder: Builder<K, V>) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
             let types = type_name::<(K, V)>();
-            let registration = Registration::new(&builder.name, builder.kind, types, this.clone());
+            let worlds = Worlds::of_new(builder.kind);
+            let registration = Registration::new(&builder.name, builder.kind, types, this.clone(), worlds);
             Self::registered(builder, registration)
         })
     }
@@ -74,6 +83,10 @@ impl<K: Key, V: Value> Shared<K, V> {
     fn registered(builder: Builder<K, V>, registration: Registration) -> Self {
         let observers = registration.observers();
         Self {
+            #[cfg(feature = "test-util")]
+            made_of: builder.clone(),
+            #[cfg(feature = "test-util")]
+            serial: next_serial(),
             name: Arc::clone(observers.name()),
             store: EitherStore::new(builder.policy, builder.bound, Arc::clone(observers) as _),
             registration,
@@ -94,6 +107,29 @@ impl<K: Key, V: Value> Shared<K, V> {
             watched: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// An empty cache that is set up like this one, in the world of a test.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn like(&self, world: WorldId) -> Arc<Self> {
+        let mut builder = self.made_of.clone();
+        // Whether it meets paused clocks is a matter of its own.
+        builder.clock = builder.clock.afresh();
+        let registration = Registration::unlisted(&self.name, Worlds::only(world));
+        Arc::new(Self {
+            // So that what was hashed in one world may be looked up in the other.
+            hasher: self.hasher.clone(),
+            ..Self::registered(builder, registration)
+        })
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn worlds(&self) -> Worlds {
+        self.observers().worlds()
     }
 
     /// Whether its entries may carry tags, those apart that a call brings.
@@ -564,6 +600,13 @@ impl Drop for Claim {
     }
 }
 
+#[cfg(feature = "test-util")]
+fn next_serial() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Only uniqueness matters, so no ordering does.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An entry that was removed, and what it was then.
 pub(crate) struct Gone<K, V> {
     pub(crate) entry: Arc<Entry<K, V>>,
@@ -596,15 +639,15 @@ impl<K: Key, V: Value> Registered for Shared<K, V> {
     }
 
     fn count(self: Arc<Self>) -> u64 {
-        self.len()
+        Here::of(&self).len()
     }
 
     fn numbers(self: Arc<Self>) -> Stats {
-        self.stats()
+        Here::of(&self).stats()
     }
 
     fn empty(self: Arc<Self>) {
-        self.clear();
+        Here::of(&self).clear();
     }
 }
 

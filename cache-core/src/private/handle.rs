@@ -102,14 +102,14 @@ fn look<E: ShowsAll<G>, V: Value, G>(
     let (shared, lookup) = (cache.shared(), E::parts(given));
     let hash = shared.hash(&lookup);
     if lookup.is_outside() {
-        return Err(Load::outside(shared, lookup.key()));
+        return Err(Load::outside(&shared, lookup.key()));
     }
     if is_refresh {
-        return Err(Load::again(shared, hash, lookup.key(), None));
+        return Err(Load::again(&shared, hash, lookup.key(), None));
     }
     match shared.see(hash, &lookup, in_background) {
         Sight::Hit(value) => Ok(value),
-        sight => Err(Load::first(shared, hash, lookup.key(), None).with(sight.claim())),
+        sight => Err(Load::first(&shared, hash, lookup.key(), None).with(sight.claim())),
     }
 }
 

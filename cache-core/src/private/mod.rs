@@ -74,18 +74,18 @@ impl<K: crate::Key> Miss<K> {
     /// What goes on with it.
     fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
-            Load::outside(cache.shared(), self.key)
+            Load::outside(&cache.shared(), self.key)
         } else {
-            Load::first(cache.shared(), self.hash, self.key, labels).with(self.claim)
+            Load::first(&cache.shared(), self.hash, self.key, labels).with(self.claim)
         }
     }
 
     /// The same for one who did not look.
     fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
-            Load::outside(cache.shared(), self.key)
+            Load::outside(&cache.shared(), self.key)
         } else {
-            Load::again(cache.shared(), self.hash, self.key, labels)
+            Load::again(&cache.shared(), self.hash, self.key, labels)
         }
     }
 }
@@ -269,12 +269,13 @@ pub fn begin<L: Lookup, V: Value>(lookup: &L, cache: &Cache<L::Key, V>) -> Mutat
     if lookup.is_outside() {
         return MutationGuard::nothing();
     }
-    MutationGuard::key(cache.shared(), cache.shared().hash(lookup), lookup.key())
+    let shared = cache.shared();
+    MutationGuard::key(&shared, shared.hash(lookup), lookup.key())
 }
 
 /// Begins the mutation of all keys.
 pub fn begin_all<K: crate::Key, V: Value>(cache: &Cache<K, V>) -> MutationGuard {
-    MutationGuard::all(cache.shared())
+    MutationGuard::all(&cache.shared())
 }
 
 /// Ends mutations, in the order in which they began.
