@@ -18,7 +18,7 @@ use crate::flight::{Ending, Entered, Flight, FlightId, KeepFailure, SharedError,
 use crate::key::{Key, Value};
 use crate::outcome::{self, Outcome};
 use crate::reentry::{self, Edge, Running};
-use crate::shared::{Claim, Shared, Sight};
+use crate::shared::{Claim, Shared};
 use crate::stats::Count;
 use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
@@ -90,9 +90,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, false) {
-            Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(&shared, hash, key, None).with(sight.claim())),
+        let look = |(): &()| {
+            shared
+                .see(hash, &key, false)
+                .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
         };
         obtain((), look, |_: &V| true, |()| load()).await
     }

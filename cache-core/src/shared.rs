@@ -230,42 +230,52 @@ impl<K: Key, V: Value> Shared<K, V> {
         }
     }
 
-    /// What there is of a key for one who can load it, by himself or `in_background`; counted if it is a hit.
+    /// The value to serve of a key to one who can load it, by himself or `in_background`, counted as a hit. `Err` for one who
+    /// has to load: with a claim, if there is a value to serve and he is to bring a new one.
     #[inline]
-    pub(crate) fn see<Q>(&self, hash: u64, key: &Q, in_background: bool) -> Sight<V>
+    pub(crate) fn see<Q>(&self, hash: u64, key: &Q, in_background: bool) -> Result<V, Option<Claim>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if world::is_disabled() {
-            return Sight::Nothing;
+            return Err(None);
         }
+        // What is seldom is left for later, so that a hit has little at hand.
         let look = |entry: &Arc<Entry<K, V>>, standing| match standing {
-            Standing::Fresh => Sight::Hit(entry.value.clone()),
-            _ => self.see_closely(entry, standing, in_background),
+            Standing::Fresh => Ok(entry.value.clone()),
+            _ => Err((Arc::clone(entry), standing)),
         };
-        let sight = self.store.look(hash, key, Look::Use, &self.clock, look);
-        if let Some(Sight::Hit(_)) = sight {
-            self.count_hit();
+        match self.store.look(hash, key, Look::Use, &self.clock, look) {
+            Some(Ok(value)) => {
+                self.count_hit();
+                Ok(value)
+            }
+            Some(Err((entry, standing))) => self.see_closely(entry, standing, in_background),
+            None => Err(None),
         }
-        sight.unwrap_or(Sight::Nothing)
     }
 
     #[cold]
-    fn see_closely(&self, entry: &Arc<Entry<K, V>>, standing: Standing, in_background: bool) -> Sight<V> {
+    fn see_closely(
+        &self,
+        entry: Arc<Entry<K, V>>,
+        standing: Standing,
+        in_background: bool,
+    ) -> Result<V, Option<Claim>> {
         let may_be_claimed = match standing {
             Standing::Ripe => in_background,
             Standing::Due => true,
             Standing::Fresh | Standing::Stale => false,
-            Standing::Spent | Standing::Over => return Sight::Nothing,
+            Standing::Spent | Standing::Over => return Err(None),
         };
         if may_be_claimed && entry.facts().claim() {
-            let entry = Arc::clone(entry) as Arc<dyn Kept>;
-            return Sight::Claimed(Claim::new(entry, self.clock.clone()));
+            return Err(Some(Claim::new(entry, self.clock.clone())));
         }
+        self.count_hit();
         if !standing.is_fresh() {
             self.counters.one(Count::Stale);
         }
-        Sight::Hit(entry.value.clone())
+        Ok(entry.value.clone())
     }
 
     /// The value that serves for one whose load has failed, or takes too long.
@@ -543,25 +553,6 @@ impl<K: Key, V: Value> Evict for Shared<K, V> {
         });
         drop(kept);
         self.count_invalidated(is_gone.then_some(Gone { entry, had_expired }))
-    }
-}
-
-/// What a look finds for one who can load.
-pub(crate) enum Sight<V> {
-    /// A value to serve.
-    Hit(V),
-    /// A value to serve, and the looker has taken it on himself to bring a new one.
-    Claimed(Claim),
-    /// Nothing: he has to load.
-    Nothing,
-}
-
-impl<V> Sight<V> {
-    pub(crate) fn claim(self) -> Option<Claim> {
-        match self {
-            Self::Claimed(claim) => Some(claim),
-            Self::Hit(_) | Self::Nothing => None,
-        }
     }
 }
 

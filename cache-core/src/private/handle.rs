@@ -16,7 +16,6 @@ use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 use crate::outcome::Outcome;
-use crate::shared::Sight;
 use crate::stats::Stats;
 
 /// The handle of a function.
@@ -107,10 +106,9 @@ fn look<E: ShowsAll<G>, V: Value, G>(
     if is_refresh {
         return Err(Load::again(&shared, hash, lookup.key(), None));
     }
-    match shared.see(hash, &lookup, in_background) {
-        Sight::Hit(value) => Ok(value),
-        sight => Err(Load::first(&shared, hash, lookup.key(), None).with(sight.claim())),
-    }
+    shared
+        .see(hash, &lookup, in_background)
+        .map_err(|claim| Load::first(&shared, hash, lookup.key(), None).with(claim))
 }
 
 /// The handle's `invalidate`.

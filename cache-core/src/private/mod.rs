@@ -25,7 +25,7 @@ use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
-use crate::shared::{Claim, Sight};
+use crate::shared::Claim;
 pub use inventory;
 
 /// What is kept of a return type.
@@ -124,10 +124,9 @@ where
 {
     let shared = cache.shared();
     let hash = shared.hash(lookup);
-    match shared.see(hash, lookup, in_background) {
-        Sight::Hit(value) => Ok(value),
-        sight => Err(Miss::of(hash, lookup, sight.claim())),
-    }
+    shared
+        .see(hash, lookup, in_background)
+        .map_err(|claim| Miss::of(hash, lookup, claim))
 }
 
 /// The cache a user named, if it is one for these keys and this return type.
