@@ -258,7 +258,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, true) {
+        let look = move |(): &()| match shared.see(hash, &key, true) {
             Sight::Hit(value) => Ok(value),
             sight => Err(Load::first(&shared, hash, key, None).with(sight.claim())),
         };

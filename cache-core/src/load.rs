@@ -90,7 +90,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, false) {
+        let look = move |(): &()| match shared.see(hash, &key, false) {
             Sight::Hit(value) => Ok(value),
             sight => Err(Load::first(&shared, hash, key, None).with(sight.claim())),
         };
@@ -104,7 +104,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
+        let look = move |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
