@@ -258,7 +258,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| {
+        let look = move |(): &()| {
             shared
                 .see(hash, &key, true)
                 .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))

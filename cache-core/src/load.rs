@@ -90,7 +90,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| {
+        let look = move |(): &()| {
             shared
                 .see(hash, &key, false)
                 .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
@@ -105,7 +105,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
+        let look = move |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
