@@ -4,23 +4,25 @@
 
 mod arguments;
 mod elements;
+mod freshness;
 pub mod handle;
 mod labels;
 mod parts;
 mod slot;
+pub mod task;
 
 use std::any::Any;
 use std::future::Future;
 
 pub use self::arguments::*;
 pub use self::elements::*;
+pub use self::freshness::*;
 pub use self::labels::*;
 pub use self::parts::*;
 pub use self::slot::{Own, Settings, Slot, of_kind, owner};
 pub use crate::agent::AgentFunction;
 use crate::cache::Cache;
-use crate::detached;
-pub use crate::freshness::{Jitter, LoadTimeout};
+pub use crate::freshness::Jitter;
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
@@ -99,21 +101,6 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
 {
     look(cache, lookup, false).map(R::hit)
-}
-
-/// The same for a load that runs as a task of its own.
-pub fn find_detached<const KIND: u8, K, V, R, L>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    lookup: &L,
-) -> Result<R, Miss<K>>
-where
-    K: crate::Key,
-    V: Value,
-    L: Lookup<Key = K>,
-    R: Outcome<Kind<KIND>, Value = V>,
-{
-    look(cache, lookup, true).map(R::hit)
 }
 
 fn look<K, V, L>(cache: &Cache<K, V>, lookup: &L, in_background: bool) -> Result<V, Miss<K>>
@@ -213,48 +200,6 @@ where
 {
     let look = move |(): &()| Err(miss.reload(cache, None));
     obtain((), look, keep_if, move |()| load())
-}
-
-/// What follows on a miss, for a load that runs as a task of its own.
-///
-/// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
-pub fn load_detached<const KIND: u8, K, V, R, F>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    miss: Miss<K>,
-    labels: Option<Labels<V>>,
-    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
-    on_timeout: Option<fn(LoadTimeout) -> R>,
-    load: impl FnOnce() -> F,
-) -> impl Future<Output = R>
-where
-    K: crate::Key,
-    V: Value,
-    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let look = move |(): &()| Err(miss.load(cache, labels));
-    detached::obtain((), look, keep_if, on_timeout, move |()| load())
-}
-
-/// The handle's `refresh`, likewise.
-pub fn refresh_detached<const KIND: u8, K, V, R, F>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    miss: Miss<K>,
-    labels: Option<Labels<V>>,
-    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
-    on_timeout: Option<fn(LoadTimeout) -> R>,
-    load: impl FnOnce() -> F,
-) -> impl Future<Output = R>
-where
-    K: crate::Key,
-    V: Value,
-    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let look = move |(): &()| Err(miss.reload(cache, labels));
-    detached::obtain((), look, keep_if, on_timeout, move |()| load())
 }
 
 /// The handle's `clear`.
