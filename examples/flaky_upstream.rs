@@ -31,61 +31,88 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cache_core::Stats;
+use cache_core::{Stats, cached_ttl};
 use futures::FutureExt as _;
 use tokio::task::JoinSet;
 
 use report::Report;
 use traffic::{Variant, play, schedule};
-use upstream::{Answer, Script, Upstream};
+use upstream::{Answer, Item, Script, Upstream};
 
 // ---- The function, with each option ----------------------------------------------------------------------------
 
-pub(crate) const TTL: Duration = Duration::from_millis(500);
 pub(crate) const ERR_TTL: Duration = Duration::from_secs(1);
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_millis(150);
 /// After which a caller goes away, in the last two variants.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-macro_rules! stand_in {
-    ($name:ident, $call:ident, $build:expr) => {
-        mod $name {
-            use super::*;
-            use cache_core::{Builder, Cache};
-            pub(crate) static CACHE: std::sync::LazyLock<Cache<u32, crate::upstream::Item>> =
-                std::sync::LazyLock::new(|| {
-                    let build: fn(Builder<u32, crate::upstream::Item>) -> Builder<u32, crate::upstream::Item> = $build;
-                    build(Cache::builder().name(stringify!($name)).ttl(TTL)).build()
-                });
-            pub(crate) fn stats() -> Stats {
-                CACHE.stats()
-            }
-        }
-        async fn $name(upstream: Arc<Upstream>, id: u32) -> Answer {
-            $name::CACHE
-                .$call(id, move || async move { upstream.get(id).await })
-                .await
-        }
-    };
+async fn uncached(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
 }
-const fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-stand_in!(plain, try_get_or_load, |b| b);
-stand_in!(revalidated, try_get_or_spawn, |b| b.stale_while_revalidate(ms(1000)));
-stand_in!(covered, try_get_or_load, |b| b.stale_if_error(ms(300_000)));
-stand_in!(ahead, try_get_or_spawn, |b| b.refresh_ahead(0.5));
-stand_in!(spread, try_get_or_load, |b| b.jitter(0.5));
-stand_in!(told, try_get_or_load, |b| b.ttl_fn(|item| item.good_for));
-stand_in!(refused, try_get_or_load, |b| b.err_ttl(ERR_TTL));
-stand_in!(hurried, try_get_or_spawn, |b| b
-    .stale_if_error(ms(300_000))
-    .soft_timeout(ms(100)));
-stand_in!(limited, try_get_or_spawn, |b| b.load_timeout(ms(150)));
-stand_in!(left, try_get_or_load, |b| b);
-stand_in!(detached, try_get_or_spawn, |b| b);
 
-async fn uncached(upstream: Arc<Upstream>, id: u32) -> Answer {
+/// An item that is older is loaded anew, and who asks for it then waits.
+#[cached_ttl(ttl = "500ms", skip(upstream))]
+async fn plain(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// For a second more, who asks gets the old item at once, while a new one is loaded in the background.
+#[cached_ttl(ttl = "500ms", stale_while_revalidate = "1s", skip(upstream))]
+async fn revalidated(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// When a load fails, the old item serves, and the next load is tried a second later.
+#[cached_ttl(ttl = "500ms", stale_if_error = "5m", skip(upstream))]
+async fn covered(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// Who asks in the second half of the TTL has a new item loaded in the background, so that what is in use does not expire.
+#[cached_ttl(ttl = "500ms", refresh_ahead = 0.5, skip(upstream))]
+async fn ahead(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// Items live between 250 and 500 ms, so that those which came together do not go together.
+#[cached_ttl(ttl = "500ms", jitter = 0.5, skip(upstream))]
+async fn spread(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// Each item says for how long it is good.
+#[cached_ttl(ttl_fn = |item: &Item| item.good_for, skip(upstream))]
+async fn told(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// That there is no such item is kept for a second, and so is every other error.
+#[cached_ttl(ttl = "500ms", err_ttl = ERR_TTL, skip(upstream))]
+async fn negative(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// Who has waited for 100 ms takes the old item, and the load goes on.
+#[cached_ttl(ttl = "500ms", stale_if_error = "5m", soft_timeout = "100ms", skip(upstream))]
+async fn hurried(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// Who has waited for 150 ms gets an error, and the load goes on.
+#[cached_ttl(ttl = "500ms", load_timeout = LOAD_TIMEOUT, skip(upstream))]
+async fn limited(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// As [`plain`], for callers that give up.
+#[cached_ttl(ttl = "500ms", skip(upstream))]
+async fn given_up(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
+/// A load goes on when its caller goes away.
+#[cached_ttl(ttl = "500ms", detached, skip(upstream))]
+async fn detached(upstream: &Arc<Upstream>, id: u32) -> Answer {
     upstream.get(id).await
 }
 
@@ -94,7 +121,7 @@ macro_rules! variant {
         Variant {
             name: $name,
             attribute: $attribute,
-            call: |upstream, id| $function(upstream, id).boxed(),
+            call: |upstream, id| async move { $function(&upstream, id).await }.boxed(),
             stats: $function::stats,
             patience: variant!($($patience)?),
         }
@@ -107,7 +134,7 @@ static VARIANTS: [Variant; 12] = [
     Variant {
         name: "no cache",
         attribute: "no cache",
-        call: |upstream, id| uncached(upstream, id).boxed(),
+        call: |upstream, id| async move { uncached(&upstream, id).await }.boxed(),
         stats: Stats::default,
         patience: None,
     },
@@ -121,7 +148,7 @@ static VARIANTS: [Variant; 12] = [
     variant!("refresh_ahead", ahead, r#"ttl = "500ms", refresh_ahead = 0.5"#),
     variant!("jitter", spread, r#"ttl = "500ms", jitter = 0.5"#),
     variant!("ttl_fn", told, "ttl_fn = |item| item.good_for"),
-    variant!("err_ttl", refused, r#"ttl = "500ms", err_ttl = "1s""#),
+    variant!("err_ttl", negative, r#"ttl = "500ms", err_ttl = "1s""#),
     variant!(
         "soft_timeout",
         hurried,
@@ -130,7 +157,7 @@ static VARIANTS: [Variant; 12] = [
     variant!("load_timeout", limited, r#"ttl = "500ms", load_timeout = "150ms""#),
     variant!(
         "ttl, callers give up",
-        left,
+        given_up,
         r#"ttl = "500ms"; callers give up after 150 ms"#,
         PATIENCE
     ),
@@ -149,7 +176,7 @@ Calls a service that is slow and fails, with and without each option of the cach
 
 usage: flaky_upstream [--seconds N] [--seed N] [--out PATH]
 
-  --seconds N   how long it takes, 4 to 120  [12]
+  --seconds N   how long it takes, 6 to 120  [12]
   --seed N      what chance depends on       [7]
   --out PATH    where the SVG goes           [flaky_upstream.svg in the folder for temporary files]
   --help        show this";
@@ -186,10 +213,10 @@ fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Option<Options
         }
         let number = value.to_str().and_then(|value| value.parse().ok());
         match (&*option, number) {
-            ("--seconds", Some(seconds @ 4..=120)) => options.seconds = seconds,
+            ("--seconds", Some(seconds @ 6..=120)) => options.seconds = seconds,
             ("--seed", Some(seed)) => options.seed = seed,
             ("--seed", None) => return Err("`--seed` needs a whole number".to_owned()),
-            _ => return Err("`--seconds` needs a whole number from 4 to 120".to_owned()),
+            _ => return Err("`--seconds` needs a whole number from 6 to 120".to_owned()),
         }
     }
     Ok(Some(options))

@@ -153,12 +153,15 @@ const LOADS: [(&str, fn(Subject) -> Loading); 13] = [
     }),
 ];
 
-const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 15] = [
+const INVALIDATIONS: [(&str, fn(Subject) -> Invalidating); 16] = [
     ("invalidate", |it| {
         Box::pin(async move { drop(it.cache.invalidate(&KEY).await) })
     }),
     ("invalidate_local", |it| {
         Box::pin(async move { drop(it.cache.invalidate_local(&KEY)) })
+    }),
+    ("invalidate_many", |it| {
+        Box::pin(async move { drop(it.cache.invalidate_many(&[KEY - 1, KEY, KEY]).await) })
     }),
     ("clear", |it| Box::pin(async move { it.cache.clear().await })),
     ("insert_with_ttl zero", |it| {

@@ -179,6 +179,24 @@ async fn without_a_task_one_caller_brings_the_new_value() {
     assert_eq!(it.source.reads(), 1);
 }
 
+/// A reload that was asked for is under way: it is what brings the new value, and nobody takes its place or waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_leaves_a_reload_alone() {
+    let it = Subject::stale(|builder| builder.stale_while_revalidate(30 * SECOND)).await;
+    let reload = tokio::spawn({
+        let it = it.clone();
+        async move { it.cache.refresh(KEY, || it.source.read()).await }
+    });
+    let read = it.source.started().await;
+    assert_eq!(soon(it.spawned()).await, Ok(1));
+    assert_eq!(soon(it.loaded()).await, Ok(1));
+    it.clock.advance(2 * SECOND);
+    assert_eq!(soon(it.loaded()).await, Ok(1));
+    read.go_on();
+    assert_eq!(soon(reload).await.unwrap(), 2);
+    assert_eq!((it.cache.peek(&KEY), it.source.reads()), (Some(2), 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_goes_away_is_replaced() {
     let it = Subject::stale(|builder| builder.stale_while_revalidate(30 * SECOND)).await;
@@ -472,7 +490,14 @@ async fn an_error_is_not_kept_in_front_of_a_value() {
     it.clock.advance(MINUTE);
     let fail = || it.cache.try_get_or_load(KEY, || async { Err(Failed::Upstream) });
     assert_eq!(fail().await, Ok(1));
-    it.clock.advance(MINUTE);
+    // The next try is not kept away by it, but by the time between tries.
+    it.clock.advance(SECOND);
+    assert_eq!(
+        it.cache.try_get_or_load(KEY, || async { Ok::<_, Failed>(1) }).await,
+        Ok(1)
+    );
+    assert_eq!(it.cache.stats().loads, 3);
+    it.clock.advance(2 * MINUTE);
     assert_eq!(fail().await, Err(Failed::Upstream));
     it.clock.advance(SECOND);
     assert_eq!(
@@ -532,7 +557,7 @@ async fn a_caller_with_an_old_value_waits_only_so_long() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        assert_eq!(caller.await.unwrap(), Ok(1));
+        assert_eq!(soon(caller).await.unwrap(), Ok(1));
     }
     assert_eq!((it.cache.stats().timeouts, it.cache.stats().stale), (2, 2));
     // The load goes on.
@@ -553,7 +578,7 @@ async fn without_an_old_value_the_soft_timeout_is_of_no_concern() {
     let read = it.source.started().await;
     tokio::time::sleep(SECOND).await;
     read.go_on();
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
     assert_eq!(it.cache.stats().timeouts, 0);
 }
 
@@ -563,7 +588,7 @@ async fn a_caller_waits_only_so_long_for_a_load() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        let Err(Failed::Slow(timeout)) = caller.await.unwrap() else {
+        let Err(Failed::Slow(timeout)) = soon(caller).await.unwrap() else {
             panic!("not in time");
         };
         assert_eq!((timeout.cache(), timeout.after()), (it.cache.name(), 2 * SECOND));
@@ -582,7 +607,7 @@ async fn an_old_value_is_better_than_no_value_in_time() {
     let it = Subject::stale(|builder| builder.load_timeout(2 * SECOND).stale_if_error(MINUTE)).await;
     let caller = it.start();
     let _read = it.source.started().await;
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
 }
 
 // detached
@@ -625,6 +650,25 @@ async fn the_session_travels_along() {
     }
     it.value_becomes(2).await;
     assert_eq!(*seen.lock().unwrap(), vec![Some("a7".into()); 2]);
+}
+
+#[tokio::test]
+async fn the_span_travels_along() {
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let it = Subject::stale(|builder| builder.stale_while_revalidate(MINUTE)).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for key in [KEY, KEY + 1] {
+        let seen = Arc::clone(&seen);
+        let load = move || async move {
+            let span = tracing::Span::current();
+            seen.lock().unwrap().push(span.metadata().map(tracing::Metadata::name));
+            2
+        };
+        let request = tracing::info_span!("request");
+        tracing::Instrument::instrument(it.cache.get_or_spawn(key, load), request).await;
+    }
+    it.value_becomes(2).await;
+    assert_eq!(*seen.lock().unwrap(), [Some("request"); 2]);
 }
 
 #[test]

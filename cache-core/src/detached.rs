@@ -17,7 +17,7 @@ use crate::freshness::LoadTimeout;
 use crate::key::{Key, Value};
 use crate::load::{Load, Run};
 use crate::outcome::Outcome;
-use crate::shared::{Shared, Sight};
+use crate::shared::Shared;
 use crate::stats::Count;
 
 /// Makes what a caller returns that did not get a value in time.
@@ -163,27 +163,27 @@ impl<K: Key, V: Value> Left<K, V> {
 }
 
 /// How long a caller waits.
-struct Patience<R> {
+pub(crate) struct Patience<R> {
     on_timeout: Option<OnTimeout<R>>,
     soft: Option<(Duration, Option<Timer>)>,
     hard: Option<(Duration, Option<Timer>)>,
 }
 
 /// What came of waiting.
-enum Waited<O, R> {
+pub(crate) enum Waited<O, R> {
     Done(O),
     TooLong(End<R>),
 }
 
 /// Which patience came to its end.
-enum End<R> {
+pub(crate) enum End<R> {
     Soft,
     Hard(Duration, OnTimeout<R>),
 }
 
 impl<R> End<R> {
     /// What the caller returns then, unless it goes on waiting.
-    fn outcome<T, K: Key, V: Value>(self, shared: &Shared<K, V>, fallback: Option<V>) -> Option<R>
+    pub(crate) fn outcome<T, K: Key, V: Value>(self, shared: &Shared<K, V>, fallback: Option<V>) -> Option<R>
     where
         R: Outcome<T, Value = V>,
     {
@@ -198,7 +198,7 @@ impl<R> End<R> {
 }
 
 impl<R> Patience<R> {
-    fn new<K: Key, V: Value>(shared: &Shared<K, V>, on_timeout: Option<OnTimeout<R>>) -> Self {
+    pub(crate) fn new<K: Key, V: Value>(shared: &Shared<K, V>, on_timeout: Option<OnTimeout<R>>) -> Self {
         let freshness = &shared.freshness;
         let soft = freshness.soft_timeout.filter(|_| freshness.serves_stale());
         let hard = freshness.load_timeout.filter(|_| on_timeout.is_some());
@@ -210,7 +210,7 @@ impl<R> Patience<R> {
     }
 
     /// Waits for something, but not longer than there is patience left. Each kind of patience ends once.
-    async fn wait<O>(&mut self, future: impl Future<Output = O>) -> Waited<O, R> {
+    pub(crate) async fn wait<O>(&mut self, future: impl Future<Output = O>) -> Waited<O, R> {
         let mut future = pin!(future);
         poll_fn(move |cx| {
             if let Poll::Ready(done) = future.as_mut().poll(cx) {
@@ -258,9 +258,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, true) {
-            Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+        let look = move |(): &()| {
+            shared
+                .see(hash, &key, true)
+                .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
         };
         obtain((), look, |_: &V| true, on_timeout, |()| load()).await
     }

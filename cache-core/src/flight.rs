@@ -17,10 +17,12 @@
 //! 4. An eviction unregisters the flight of `k` and removes the entry under one holding of the lock
 //!    ([`Flights::evict`]). Whoever joined that flight keeps waiting for it; nobody new can find it.
 //! 5. A fence is an eviction at its start and at its end, and between them rule 3 keeps nothing.
-//! 6. What covers all keys holds the locks of all shards at once, taken in index order.
+//! 6. What covers all keys holds the locks of all shards at once, taken in index order; what covers several holds those of
+//!    their shards ([`many`]).
 //! 7. Who joins a flight after a tag was invalidated does not get its value if that turns out to carry the tag ([`Waiter`],
 //!    and [`crate::tag`] for why that is enough). A flight that is known to carry it is not joined any more.
-//! 8. A slot exists only while it has a flight or a fence.
+//! 8. A slot exists only while it has a flight or a fence. A flight that has failed may stay in its slot for a time, and whoever
+//!    finds it there has its failure ([`Flights::land_failure`]): what detaches flights takes kept failures away.
 //!
 //! Why this is enough: let an invalidation of `k` return. A call that starts afterwards reads the store, whose
 //! entry, if any, was stored after the removal (2, 4); that load was still registered when it landed (3), so it
@@ -32,6 +34,8 @@
 //!
 //! shard (in index order, if several) → store's own locks. The state of a flight has a lock of its own, which is
 //! never held together with any other.
+
+mod many;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -62,7 +66,7 @@ pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 pub(crate) struct FlightId(u64);
 
 impl FlightId {
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Only uniqueness matters, so no ordering does.
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -174,6 +178,15 @@ impl<T> Waiter<T> {
         Self {
             place: None,
             came_at: flight.origin().map_or(0, Origin::now),
+            flight: Arc::clone(flight),
+        }
+    }
+
+    /// For whoever registered the flight, and has left it to somebody else. He came no later than it began.
+    pub(crate) fn first(flight: &Arc<Flight<T>>) -> Self {
+        Self {
+            place: None,
+            came_at: flight.origin().map_or(0, Origin::began),
             flight: Arc::clone(flight),
         }
     }
@@ -408,6 +421,11 @@ impl<K, T> Shard<K, T> {
     }
 }
 
+/// The shard of a hash: by the high bits, because the table inside the shard uses the low ones.
+fn index_of(hash: u64) -> usize {
+    (hash >> 56) as usize % SHARDS
+}
+
 impl<K, T> Flights<K, T> {
     pub(crate) fn new() -> Self {
         let shard = || {
@@ -423,9 +441,7 @@ impl<K, T> Flights<K, T> {
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<K, T>> {
-        // The high bits, because the table inside the shard uses the low ones.
-        let index = (hash >> 56) as usize % SHARDS;
-        lock(&self.shards[index])
+        lock(&self.shards[index_of(hash)])
     }
 
     fn all(&self) -> Vec<MutexGuard<'_, Shard<K, T>>> {

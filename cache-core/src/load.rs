@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::cache::Cache;
-use crate::flight::{Ending, Entered, Flight, KeepFailure, SharedError};
+use crate::flight::{Ending, Entered, Flight, FlightId, KeepFailure, SharedError, Waiter};
 use crate::key::{Key, Value};
-use crate::outcome::Outcome;
+use crate::outcome::{self, Outcome};
 use crate::reentry::{self, Edge, Running};
-use crate::shared::{Claim, Shared, Sight};
+use crate::shared::{Claim, Shared};
 use crate::stats::Count;
 use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
@@ -90,9 +90,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, false) {
-            Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+        let look = move |(): &()| {
+            shared
+                .see(hash, &key, false)
+                .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
         };
         obtain((), look, |_: &V| true, |()| load()).await
     }
@@ -104,7 +105,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key, None));
+        let look = move |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
@@ -117,6 +118,10 @@ pub(crate) enum Joined<V> {
     Failed(SharedError),
     /// That of one which was over before it came.
     Kept(SharedError),
+    /// That of the load it has left to others.
+    Left(SharedError),
+    /// The load that it has left to others is gone, and whether by a panic.
+    Lost { has_panicked: bool },
 }
 
 /// A caller's way from a miss to a value. Dropped while it leads, it lands as failed.
@@ -137,6 +142,8 @@ pub(crate) struct Load<K: Key, V: Value> {
     claim: Option<Claim>,
     /// Whether it was asked for, whatever the cache holds: then nothing else serves in its place.
     is_reload: bool,
+    /// The end of the load that it has left to others.
+    left: Option<Waiter<Arc<Entry<K, V>>>>,
 }
 
 enum Stage<K, V> {
@@ -166,7 +173,7 @@ impl<K: Key, V: Value> Load<K, V> {
         let tags = has_tags.then(|| {
             let mut tags = tags;
             shared.tag_key(&key, &mut tags);
-            tags.into_set()
+            tags.into_set(shared.worlds())
         });
         Self {
             shared: Arc::clone(shared),
@@ -179,6 +186,7 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             is_reload: false,
+            left: None,
         }
     }
 
@@ -203,6 +211,7 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             is_reload: false,
+            left: None,
         }
     }
 
@@ -223,6 +232,36 @@ impl<K: Key, V: Value> Load<K, V> {
         load
     }
 
+    /// For a load that nobody has asked for: it is no miss, and only a new value will do.
+    pub(crate) fn unasked(mut self) -> Self {
+        self.stage = Stage::Waiting;
+        self.is_reload = true;
+        self
+    }
+
+    /// Leaves the load that is to be run to others, and from then on waits for it like everybody who joined.
+    pub(crate) fn leave(&mut self) -> Option<Self> {
+        let Stage::Leading(flight) = &self.stage else {
+            return None;
+        };
+        let (flight, key, tags) = (Arc::clone(flight), self.key.clone(), self.tags.clone());
+        self.left = Some(Waiter::first(&flight));
+        self.stage = Stage::Waiting;
+        Some(Self {
+            shared: Arc::clone(&self.shared),
+            hash: self.hash,
+            key,
+            stage: Stage::Leading(flight),
+            tags,
+            tag_value: self.tag_value,
+            alone: false,
+            panics: 0,
+            claim: self.claim.take(),
+            is_reload: self.is_reload,
+            left: None,
+        })
+    }
+
     /// For one who was to bring a new value, if that is what came of the look.
     pub(crate) fn with(mut self, claim: Option<Claim>) -> Self {
         self.claim = claim;
@@ -232,9 +271,7 @@ impl<K: Key, V: Value> Load<K, V> {
     /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else
     /// is at that. For loads that run in the background.
     pub(crate) fn served(&mut self) -> Option<(V, bool)> {
-        let value = self.claim.as_ref()?.value()?;
-        self.count(Count::Hits);
-        self.count_if_stale();
+        let value = self.old_value()?;
         let (shared, hash, key) = (&self.shared, self.hash, &self.key);
         let is_wanted = || shared.store.contains(hash, key);
         let leads = match shared.flights.begin(hash, key, is_wanted, || self.origin()) {
@@ -253,10 +290,15 @@ impl<K: Key, V: Value> Load<K, V> {
         Some((value, leads))
     }
 
-    fn count_if_stale(&self) {
-        if self.claim.as_ref().is_some_and(|claim| !claim.is_fresh()) {
+    /// The value that is served while somebody brings a new one, counted as a hit.
+    fn old_value(&self) -> Option<V> {
+        let claim = self.claim.as_ref()?;
+        let value = claim.value()?;
+        self.count(Count::Hits);
+        if !claim.is_fresh() {
             self.count(Count::Stale);
         }
+        Some(value)
     }
 
     pub(crate) fn count(&self, count: Count) {
@@ -276,6 +318,27 @@ impl<K: Key, V: Value> Load<K, V> {
         self.is_reload
     }
 
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The flight, of one who leads.
+    pub(crate) fn flight(&self) -> Option<FlightId> {
+        match &self.stage {
+            Stage::Leading(flight) => Some(flight.id()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is not to share the loads of others.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Whether the cache has nothing to do with it.
     pub(crate) fn is_outside(&self) -> bool {
         matches!(self.stage, Stage::Outside)
@@ -288,11 +351,23 @@ impl<K: Key, V: Value> Load<K, V> {
             if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
             }
+            if let Some(left) = &mut self.left {
+                let _waiting = wait_for(left, &self.shared);
+                let ending = left.await;
+                self.left = None;
+                return Some(self.ended_by_others(ending));
+            }
             let (shared, hash, key) = (&self.shared, self.hash, &self.key);
             // Who is to bring a new value is not to be content with the old one.
-            let look = || shared.recheck(hash, key, self.claim.is_none());
+            let look = || shared.recheck(hash, key, self.claim.is_none() && !self.is_reload);
             let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
+            if let Entered::Joined(_) = entered
+                && !self.alone
+                && let Some(value) = self.old_value()
+            {
+                return Some(Joined::Loaded(value));
+            }
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
                 return Some(Joined::Loaded(entry.value.clone()));
@@ -318,13 +393,7 @@ impl<K: Key, V: Value> Load<K, V> {
                     return None;
                 }
             };
-            let waiting = reentry::wait(waiter.id());
-            assert!(
-                waiting.is_ok(),
-                "cache `{}`: this load would wait for itself, because it asks for the key it is loading; call the \
-                 uncached function there, or ask for another key",
-                shared.name
-            );
+            let _waiting = wait_for(&waiter, shared);
             match waiter.await {
                 Ending::Loaded(entry) => {
                     self.count(Count::Coalesced);
@@ -332,12 +401,27 @@ impl<K: Key, V: Value> Load<K, V> {
                 }
                 Ending::Failed(error) => return Some(Joined::Failed(error)),
                 Ending::FailedAlone => self.alone = true,
-                Ending::Panicked => {
-                    self.panics += 1;
-                    self.alone = self.panics >= PATIENCE;
-                }
+                Ending::Panicked => self.note_panic(),
                 Ending::Abandoned => {}
             }
+        }
+    }
+
+    fn note_panic(&mut self) {
+        self.panics += 1;
+        self.alone = self.panics >= PATIENCE;
+    }
+
+    /// What the load that was left to others has come to.
+    fn ended_by_others(&mut self, ending: Ending<Arc<Entry<K, V>>>) -> Joined<V> {
+        match ending {
+            Ending::Loaded(entry) => Joined::Loaded(entry.value.clone()),
+            Ending::Failed(error) => Joined::Left(error),
+            Ending::Panicked => {
+                self.note_panic();
+                Joined::Lost { has_panicked: true }
+            }
+            Ending::FailedAlone | Ending::Abandoned => Joined::Lost { has_panicked: false },
         }
     }
 
@@ -345,15 +429,22 @@ impl<K: Key, V: Value> Load<K, V> {
     pub(crate) fn make_of<T, R: Outcome<T, Value = V>>(&mut self, joined: Joined<V>) -> ControlFlow<R> {
         let (error, count) = match joined {
             Joined::Loaded(value) => return ControlFlow::Break(R::hit(value)),
-            Joined::Failed(error) => (error, Count::Coalesced),
-            Joined::Kept(error) => (error, Count::NegativeHits),
+            Joined::Failed(error) => (error, Some(Count::Coalesced)),
+            Joined::Kept(error) => (error, Some(Count::NegativeHits)),
+            Joined::Left(error) => (error, None),
+            Joined::Lost { .. } => return ControlFlow::Continue(()),
         };
-        if let Some(value) = self.fallback() {
+        let failed = R::from_failure(&error);
+        // That there is nothing is no failure.
+        let is_nothing = failed.as_ref().is_some_and(Outcome::is_nothing);
+        if !is_nothing && let Some(value) = self.fallback() {
             return ControlFlow::Break(R::hit(value));
         }
-        match R::from_failure(&error) {
+        match failed {
             Some(failed) => {
-                self.count(count);
+                if let Some(count) = count {
+                    self.count(count);
+                }
                 ControlFlow::Break(failed)
             }
             None => {
@@ -373,7 +464,7 @@ impl<K: Key, V: Value> Load<K, V> {
     }
 
     /// What the caller returns of the outcome of its own load.
-    fn instead<T, R: Outcome<T, Value = V>>(&self, outcome: R) -> R {
+    pub(crate) fn instead<T, R: Outcome<T, Value = V>>(&self, outcome: R) -> R {
         if outcome.success().is_none()
             && !outcome.is_nothing()
             && let Some(value) = self.fallback()
@@ -386,13 +477,31 @@ impl<K: Key, V: Value> Load<K, V> {
     /// The load has come to an end.
     pub(crate) fn end<T, R: Outcome<T, Value = V>>(&mut self, outcome: &R, keep_if: impl FnOnce(&V) -> bool) {
         if let Some(value) = outcome.success() {
-            return self.succeed(value, keep_if);
+            if self.is_shared() {
+                let keep = keep_if(value);
+                self.succeed(value.clone(), keep);
+            } else {
+                self.stage = Stage::Ended;
+            }
+            return;
         }
         let error = if self.is_shared() { outcome.failure() } else { None };
         if outcome.is_nothing() {
             self.nothing(error);
         } else {
             self.fail(error.map_or(Ending::FailedAlone, Ending::Failed));
+        }
+    }
+
+    /// The same for one that others have run, together with loads of other keys.
+    pub(crate) fn bring(mut self, brought: Result<Option<V>, SharedError>, keep_if: impl FnOnce(&V) -> bool) {
+        match brought {
+            Ok(Some(value)) => {
+                let keep = keep_if(&value);
+                self.succeed(value, keep);
+            }
+            Ok(None) => self.nothing(Some(outcome::nothing())),
+            Err(error) => self.fail(Ending::Failed(error)),
         }
     }
 
@@ -420,23 +529,18 @@ impl<K: Key, V: Value> Load<K, V> {
         matches!(self.stage, Stage::Leading(_))
     }
 
-    fn succeed(&mut self, value: &V, keep_if: impl FnOnce(&V) -> bool) {
-        if self.is_shared() {
-            // Foreign code, all of it, so before any lock: whether to keep it, the clone, the weight.
-            let keep = keep_if(value);
-            let tags = self.tags.take().map_or_else(Vec::new, |tags| {
-                let mut tags = Tags::from(tags);
-                self.shared.tag_value(value, &mut tags);
-                if let Some(tag_value) = self.tag_value {
-                    tag_value(value, &mut tags);
-                }
-                tags.into_set()
-            });
-            let entry = self.shared.entry(self.hash, self.key.clone(), value.clone(), None);
-            self.land(entry, keep, &tags);
-        } else {
-            self.stage = Stage::Ended;
-        }
+    fn succeed(&mut self, value: V, keep: bool) {
+        // Foreign code, all of it, so before any lock: the tags, the clone, the weight.
+        let tags = self.tags.take().map_or_else(Vec::new, |tags| {
+            let mut tags = Tags::from(tags);
+            self.shared.tag_value(&value, &mut tags);
+            if let Some(tag_value) = self.tag_value {
+                tag_value(&value, &mut tags);
+            }
+            tags.into_set(self.shared.worlds())
+        });
+        let entry = self.shared.entry(self.hash, self.key.clone(), value, None);
+        self.land(entry, keep, &tags);
     }
 
     fn land(&mut self, entry: Arc<Entry<K, V>>, keep: bool, tags: &[Tag]) {
@@ -520,6 +624,18 @@ impl<K: Key, V: Value> Load<K, V> {
             }
         }
     }
+}
+
+/// Says that the load which is running here, if any, waits for another, until the result is dropped.
+fn wait_for<K: Key, V: Value>(waiter: &Waiter<Arc<Entry<K, V>>>, shared: &Shared<K, V>) -> Option<Edge> {
+    let Ok(edge) = reentry::wait(waiter.id()) else {
+        panic!(
+            "cache `{}`: this load would wait for itself, because it asks for the key it is loading; call the uncached \
+             function there, or ask for another key",
+            shared.name
+        )
+    };
+    edge
 }
 
 impl<K: Key, V: Value> Drop for Load<K, V> {

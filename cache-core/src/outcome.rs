@@ -16,6 +16,8 @@ pub(crate) const PLAIN: u8 = 0;
 pub(crate) const SHARED: u8 = 1;
 /// A `Result` whose error cannot be copied: who waited has to load for himself.
 pub(crate) const ALONE: u8 = 2;
+/// A `Result` of a batch: whether there is a value for a key, or an error that is `Clone + Send + Sync + 'static`.
+pub(crate) const BATCHED: u8 = 4;
 /// Something that cannot be kept at all. The macro has said so already; this lets the rest compile.
 pub(crate) const UNFIT: u8 = 3;
 
@@ -88,6 +90,45 @@ impl<V: Value, E> Outcome<Kind<ALONE>> for Result<V, E> {
 
     fn success(&self) -> Option<&V> {
         self.as_ref().ok()
+    }
+}
+
+/// There is no value, as it is told to those who waited for one.
+struct Nothing;
+
+/// The same in the way of an error.
+pub(crate) fn nothing() -> SharedError {
+    std::sync::Arc::new(Nothing)
+}
+
+impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<Kind<BATCHED>> for Result<Option<V>, E> {
+    type Value = V;
+
+    fn hit(value: V) -> Self {
+        Ok(Some(value))
+    }
+
+    fn success(&self) -> Option<&V> {
+        self.as_ref().ok()?.as_ref()
+    }
+
+    fn failure(&self) -> Option<SharedError> {
+        match self {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(nothing()),
+            Err(error) => Some(std::sync::Arc::new(error.clone())),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self, Ok(None))
+    }
+
+    fn from_failure(error: &SharedError) -> Option<Self> {
+        if error.is::<Nothing>() {
+            return Some(Ok(None));
+        }
+        error.downcast_ref::<E>().cloned().map(Err)
     }
 }
 

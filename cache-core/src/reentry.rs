@@ -5,7 +5,7 @@
 //!
 //! - per thread, the stack of loads that are being polled right now ([`Running`]), innermost last;
 //! - per process, which load waits for which ([`wait`]): an edge from the innermost running load to the flight it
-//!   joins, and from a load to one that was started inside of it.
+//!   joins, from a load to one that was started inside of it, and from each load of a batch to the batch ([`gather`]).
 //!
 //! Before a load joins a flight, the edges are followed from that flight. If they lead back to a load that is
 //! being polled here, joining would close the circle, and the call panics instead. Edges are added under one
@@ -40,6 +40,32 @@ fn innermost() -> Option<FlightId> {
 /// Notes that a load starts inside another one, which therefore waits for it, until the result is dropped.
 pub(crate) fn start(id: FlightId) -> Option<Edge> {
     innermost().map(|outer| Edge::add(outer, id))
+}
+
+/// Notes that several loads run as one, which has a name of its own: each of them waits for that, until the result is
+/// dropped. So what that one waits for they all do, and it is running when any of them is.
+pub(crate) fn gather(loads: Vec<FlightId>, into: FlightId) -> Gathered {
+    let mut guard = waits();
+    let edges = guard.get_or_insert_default();
+    for from in &loads {
+        edges.entry(*from).or_default().push(into);
+    }
+    Gathered { loads, into }
+}
+
+/// Several loads run as one.
+pub(crate) struct Gathered {
+    loads: Vec<FlightId>,
+    into: FlightId,
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        let mut guard = waits();
+        for from in &self.loads {
+            remove(&mut guard, *from, self.into);
+        }
+    }
 }
 
 /// A load is being polled, until this is dropped.
@@ -111,18 +137,21 @@ impl Edge {
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        let mut guard = waits();
-        let Some(edges) = guard.as_mut() else { return };
-        if let Some(targets) = edges.get_mut(&self.from) {
-            if let Some(place) = targets.iter().position(|to| *to == self.to) {
-                targets.swap_remove(place);
-            }
-            if targets.is_empty() {
-                edges.remove(&self.from);
-            }
+        remove(&mut waits(), self.from, self.to);
+    }
+}
+
+fn remove(waits: &mut Option<HashMap<FlightId, Vec<FlightId>>>, from: FlightId, to: FlightId) {
+    let Some(edges) = waits.as_mut() else { return };
+    if let Some(targets) = edges.get_mut(&from) {
+        if let Some(place) = targets.iter().position(|it| *it == to) {
+            targets.swap_remove(place);
         }
-        if edges.is_empty() {
-            *guard = None;
+        if targets.is_empty() {
+            edges.remove(&from);
         }
+    }
+    if edges.is_empty() {
+        *waits = None;
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::report::Report;
 use crate::traffic::{Outcome, PERIOD, Run};
-use crate::upstream::{ASKED_FOR, KNOWN, Mood, Phase};
+use crate::upstream::{ASKED_FOR, KNOWN, Mood, Phase, good_for};
 use crate::{ERR_TTL, LOAD_TIMEOUT};
 
 /// Requests that are sent later than this are not those of the script.
@@ -151,10 +151,7 @@ impl Study<'_> {
 
     fn ttl_fn(&self) -> Finding {
         let run = self.report.run("ttl_fn");
-        let holds = (0..KNOWN).all(|id| {
-            let good_for = Duration::from_secs(if id % 2 == 0 { 3 } else { 1 });
-            run.loads_of(id) <= run.at_most(good_for)
-        });
+        let holds = (0..KNOWN).all(|id| run.loads_of(id) <= run.at_most(good_for(id)));
         let text = format!(
             "{} calls; with the TTL alone, {}. No item was loaded anew within the 1 s or 3 s that the service had said it was \
              good for",

@@ -49,15 +49,22 @@ pub(crate) fn draw(report: &Report) -> Result<String, Box<dyn Error>> {
     Ok(svg)
 }
 
-fn text(size: u32, color: &'static RGBColor) -> TextStyle<'static> {
-    TextStyle::from(("sans-serif", size).into_font()).color(color)
+fn text(size: u32, color: RGBColor) -> TextStyle<'static> {
+    written("sans-serif", size, color)
+}
+
+fn written(font: &'static str, size: u32, color: RGBColor) -> TextStyle<'static> {
+    TextStyle {
+        color: color.to_backend_color(),
+        ..TextStyle::from((font, size).into_font())
+    }
 }
 
 /// What lines and areas mean, above all rows.
 fn legend(area: &Area<'_>) -> Plotted {
     area.draw_text(
         "A service that is slow and fails, called in different ways",
-        &text(22, &INK),
+        &text(22, INK),
         (16, 10),
     )?;
     let mut x = 16;
@@ -76,12 +83,12 @@ fn legend(area: &Area<'_>) -> Plotted {
             [(x, 52 - height), (x + 22, 52 + height)],
             mark.filled(),
         ))?;
-        area.draw_text(what, &text(15, &INK), (x + 28, 44))?;
+        area.draw_text(what, &text(15, INK), (x + 28, 44))?;
         x += width;
     }
     area.draw_text(
         "latency on the left, failures on the right, time below",
-        &text(15, &PALE),
+        &text(15, PALE),
         (x + 20, 44),
     )?;
     Ok(())
@@ -120,13 +127,13 @@ fn row(report: &Report, run: &Run, panel: &Area<'_>) -> Plotted {
         .y_labels(4)
         .y_label_formatter(&|milliseconds| time(*milliseconds))
         .axis_style(INK.mix(0.4))
-        .label_style(text(13, &PALE));
+        .label_style(text(13, PALE));
     mesh.draw()?;
     let mut axes = chart.configure_secondary_axes();
     axes.y_labels(3)
         .y_label_formatter(&|percent| format!("{percent:.0} %"))
         .axis_style(INK.mix(0.4))
-        .label_style(text(13, &PALE));
+        .label_style(text(13, PALE));
     axes.draw()?;
 
     let bins = bins(report, run);
@@ -139,7 +146,7 @@ fn row(report: &Report, run: &Run, panel: &Area<'_>) -> Plotted {
     chart.draw_series(LineSeries::new(steps(&bins, |bin| bin.mean), MEAN.stroke_width(2)))?;
 
     let all: Vec<&Sample> = run.samples.iter().collect();
-    let name = TextStyle::from(("monospace", 15).into_font()).color(&INK);
+    let name = written("monospace", 15, INK);
     panel.draw_text(run.variant.attribute, &name, (58, 4))?;
     let figures = format!(
         "{:.1} % failed, {} calls of the service, {} stale answers",
@@ -147,7 +154,7 @@ fn row(report: &Report, run: &Run, panel: &Area<'_>) -> Plotted {
         run.calls.len(),
         run.stats.stale,
     );
-    let right = text(14, &PALE).pos(Pos::new(HPos::Right, VPos::Top));
+    let right = text(14, PALE).pos(Pos::new(HPos::Right, VPos::Top));
     panel.draw_text(&figures, &right, (i32::try_from(WIDTH)? - 58, 4))?;
     Ok(())
 }
@@ -160,14 +167,14 @@ fn time_axis(report: &Report, area: &Area<'_>) -> Plotted {
     let centre = |size, color| text(size, color).pos(Pos::new(HPos::Center, VPos::Top));
     for phase in &report.script.phases {
         let middle = (phase.from + phase.until).as_secs_f64() / 2.0;
-        area.draw_text(phase.mood.name(), &centre(15, &INK), (x(middle), 2))?;
+        area.draw_text(phase.mood.name(), &centre(15, INK), (x(middle), 2))?;
         area.draw_text(
             &format!("{:.1}", phase.from.as_secs_f64()),
-            &centre(13, &PALE),
+            &centre(13, PALE),
             (x(phase.from.as_secs_f64()), 20),
         )?;
     }
-    area.draw_text(&format!("{end:.1} s"), &centre(13, &PALE), (x(end), 20))?;
+    area.draw_text(&format!("{end:.1} s"), &centre(13, PALE), (x(end), 20))?;
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn play(
     for &(at, id) in &*requests {
         sleep_until((begun + at).into()).await;
         let now = begun.elapsed();
-        late = late.max(now - at);
+        late = late.max(now.saturating_sub(at));
         callers.spawn(ask(variant, Arc::clone(&upstream), id, now, begun));
     }
     let mut samples = Vec::new();
@@ -142,7 +142,7 @@ async fn ask(
     Ok(Sample {
         id,
         at,
-        took: now - at,
+        took: now.saturating_sub(at),
         waited,
         outcome,
     })

@@ -171,6 +171,11 @@ pub(crate) enum Matter {
     Request,
 }
 
+/// For how long the service says that an item is good: every other one changes seldom.
+pub(crate) fn good_for(id: u32) -> Duration {
+    Duration::from_secs(if id.is_multiple_of(2) { 3 } else { 1 })
+}
+
 // ---- The service -----------------------------------------------------------------------------------------------
 
 /// Listens, and answers until the program ends.
@@ -201,8 +206,7 @@ async fn respond(
     tokio::time::sleep(after).await;
     let mut response = Response::new(Full::from(begun.elapsed().as_micros().to_string()));
     *response.status_mut() = status;
-    // Every other item changes seldom.
-    let max_age = if id % 2 == 0 { "max-age=3" } else { "max-age=1" };
+    let max_age = format!("max-age={}", good_for(id).as_secs());
     response
         .headers_mut()
         .insert(CACHE_CONTROL, max_age.parse().expect("it is text"));

@@ -54,6 +54,10 @@ impl<K: Key, V: Value> Store<K, V> for EitherStore<K, V> {
         of_either!(self, look(hash, key, look, clock, read))
     }
 
+    fn during<R>(&self, f: impl FnOnce() -> R) -> R {
+        of_either!(self, during(f))
+    }
+
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool
     where
         Q: Equivalent<K> + ?Sized,

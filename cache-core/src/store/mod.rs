@@ -21,6 +21,7 @@ use equivalent::Equivalent;
 
 pub(crate) use self::either::EitherStore;
 pub(crate) use self::entry::{Entry, Kept, Life, Staleness, Standing};
+pub(crate) use self::morgue::drop_each;
 use self::ranking::Ranking;
 pub(crate) use self::recency::RecencyStore;
 pub(crate) use self::tiny_lfu::TinyLfuStore;
@@ -56,6 +57,7 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
         Q: Equivalent<K> + ?Sized;
 
     /// The same of an entry that is fresh.
+    #[inline]
     fn read<Q, R>(
         &self,
         hash: u64,
@@ -71,6 +73,11 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
             standing.is_fresh().then(|| read(entry))
         })
         .flatten()
+    }
+
+    /// Runs `f`, in which a lookup may cost less than it would by itself. What leaves the store meanwhile is dropped later.
+    fn during<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
     }
 
     /// Whether there may be an entry for this key, expired or not. It does not count as a use.

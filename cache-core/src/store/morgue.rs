@@ -13,6 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::entry::Kept;
 use crate::sync::{Mutex, lock};
 
+/// Drops each by itself: the panic of one value's drop is not that of whoever happens to be here, nor of the next value.
+pub(crate) fn drop_each<T>(all: impl IntoIterator<Item = T>) {
+    for it in all {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(it)));
+    }
+}
+
 pub(super) struct Morgue {
     dead: Mutex<VecDeque<Arc<dyn Kept>>>,
     /// How many they are, for who need not know exactly.
@@ -80,10 +87,7 @@ impl Morgue {
             self.count.store(dead.len(), Ordering::Relaxed);
             (free, dead.is_empty())
         };
-        for it in free {
-            // The panic of one value's drop is not that of whoever happens to be here, nor of the next value.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(it)));
-        }
+        drop_each(free);
         is_empty
     }
 }

@@ -294,6 +294,12 @@ impl<K: Key, V: Value> Store<K, V> for RecencyStore<K, V> {
         Some(read(entry, standing))
     }
 
+    fn during<R>(&self, f: impl FnOnce() -> R) -> R {
+        // Pinning is the dearest part of a lookup, and costs little where the thread has pinned the index already.
+        let _index = (!stripe::is_ending()).then(|| self.index.pin());
+        f()
+    }
+
     fn contains<Q>(&self, hash: u64, key: &Q) -> bool
     where
         Q: Equivalent<K> + ?Sized,
