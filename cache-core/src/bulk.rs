@@ -49,7 +49,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             });
             let hits = found[before..].iter().filter(|value| value.is_some()).count();
             shared.count_hits(hits as u64);
-            shared.counters.add(Count::Misses, (found.len() - before - hits) as u64);
+            shared.count_misses((found.len() - before - hits) as u64);
         }
         found
     }

@@ -215,6 +215,14 @@ impl<K: Key, V: Value> Shared<K, V> {
             .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())
     }
 
+    /// Counts lookups that found nothing and load nothing.
+    #[inline]
+    pub(crate) fn count_misses(&self, misses: u64) {
+        let is_bypassed = world::is_disabled();
+        let count = if is_bypassed { Count::Bypassed } else { Count::Misses };
+        self.counters.add(count, misses);
+    }
+
     #[inline]
     fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
