@@ -130,8 +130,13 @@ impl<T> Hand<T> for Goes {
     }
 }
 
+/// The type of something.
+pub fn type_of<T>(_: &T) -> PhantomData<T> {
+    PhantomData
+}
+
 /// Hands on what the call has been given.
-pub fn hand<T, K: Hand<T>>(given: T, kind: K) -> K::Handed {
+pub fn hand<T, K: Hand<T>>(_: PhantomData<T>, kind: K, given: T) -> K::Handed {
     kind.hand(given)
 }
 
@@ -143,9 +148,21 @@ pub struct ReturnProbe<R>(pub PhantomData<R>);
 #[derive(Debug)]
 pub struct Task;
 
-/// Stands where a task would be, so that one complaint is all. `TOLD` if it is made elsewhere.
-#[derive(Debug)]
-pub struct NoTask<const TOLD: bool>;
+/// Stands where a task would be, so that one complaint is all, which is made elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTask;
+
+/// The same, with a complaint.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTaskForError(NoTask);
+
+impl std::ops::Deref for NoTaskForError {
+    type Target = NoTask;
+
+    fn deref(&self) -> &NoTask {
+        &self.0
+    }
+}
 
 /// The outcome can come back.
 pub trait ComesBack {
@@ -158,15 +175,15 @@ pub trait ComesBack {
 /// Its error cannot.
 pub trait ErrorStays {
     /// As a value.
-    fn task(&self) -> NoTask<false> {
-        NoTask
+    fn task(&self) -> NoTaskForError {
+        NoTaskForError(NoTask)
     }
 }
 
 /// It cannot, because it cannot be kept in the first place.
 pub trait AllStays {
     /// As a value.
-    fn task(&self) -> NoTask<true> {
+    fn task(&self) -> NoTask {
         NoTask
     }
 }
@@ -186,7 +203,7 @@ pub trait Returns<R> {}
 #[diagnostic::do_not_recommend]
 impl<R> Returns<R> for Task {}
 #[diagnostic::do_not_recommend]
-impl<R> Returns<R> for NoTask<true> {}
+impl<R> Returns<R> for NoTask {}
 
 /// What runs the loads of a function that returns this. The one place that complains if nothing can.
 pub fn of<R, T: Returns<R>>(_: PhantomData<R>, task: T) -> T {
@@ -319,7 +336,8 @@ impl Task {
         detached::obtain(given, look, keep_if, on_timeout, load)
     }
 
-    /// What follows on a miss.
+    /// What follows on a miss, and the handle's `refresh`.
+    #[expect(clippy::too_many_arguments, reason = "all that a load is made of")]
     pub fn load<const KIND: u8, K, V, R, F>(
         self,
         _kind: Kind<KIND>,
@@ -339,31 +357,10 @@ impl Task {
         let look = move |(): &()| Err(miss.load(cache, labels));
         detached::obtain((), look, keep_if, on_timeout, move |()| load())
     }
-
-    /// The handle's `refresh`.
-    pub fn refresh<const KIND: u8, K, V, R, F>(
-        self,
-        _kind: Kind<KIND>,
-        cache: &Cache<K, V>,
-        miss: Miss<K>,
-        labels: Option<Labels<V>>,
-        keep_if: fn(&V) -> bool,
-        on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
-    where
-        K: Key,
-        V: Value,
-        R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-        F: Future<Output = R> + Send + 'static,
-    {
-        let look = move |(): &()| Err(miss.reload(cache, labels));
-        detached::obtain((), look, keep_if, on_timeout, move |()| load())
-    }
 }
 
 /// As [`Task`], and asks for nothing.
-impl<const TOLD: bool> NoTask<TOLD> {
+impl NoTask {
     /// Does not compile.
     pub fn call<H, G, R, F>(
         self,
@@ -381,25 +378,8 @@ impl<const TOLD: bool> NoTask<TOLD> {
     }
 
     /// Does not compile.
+    #[expect(clippy::too_many_arguments, reason = "as those of a task")]
     pub fn load<const KIND: u8, K, V, R, F>(
-        self,
-        _kind: Kind<KIND>,
-        _cache: &Cache<K, V>,
-        _miss: Miss<K>,
-        _labels: Option<Labels<V>>,
-        _keep_if: fn(&V) -> bool,
-        _on_timeout: Option<OnTimeout<R>>,
-        _load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
-    where
-        R: Outcome<Kind<KIND>>,
-        F: Future<Output = R>,
-    {
-        pending()
-    }
-
-    /// Does not compile.
-    pub fn refresh<const KIND: u8, K, V, R, F>(
         self,
         _kind: Kind<KIND>,
         _cache: &Cache<K, V>,

@@ -375,7 +375,8 @@ pub(super) fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Opti
             lit: Lit::Str(text), ..
         }) => match duration::parse(&text.value()) {
             Ok(Duration::ZERO) => format!(
-                "a `{keyword}` of zero {}: write how long, as in \"{}\", or leave `{keyword}` out",
+                "{} `{keyword}` of zero {}: write how long, as in \"{}\", or leave `{keyword}` out",
+                if keyword == "err_ttl" { "an" } else { "a" },
                 freshness::of_zero(&keyword.to_string()),
                 example.split('"').nth(1).unwrap_or("60s"),
             ),

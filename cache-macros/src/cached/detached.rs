@@ -164,10 +164,7 @@ fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
             String::new(),
             "take `&self`, of a type that is `Clone`, or `self: Arc<Self>`".to_owned(),
         ),
-        Some(of) => (
-            String::new(),
-            format!("take a `{of}` of one's own, or an `Arc<Mutex<{of}>>`"),
-        ),
+        Some(of) => (String::new(), format!("take `{of}` by value, or an `Arc<Mutex<{of}>>`")),
         None if borrow.ends_with("str") => (format!("holds `{borrow}`, which "), "take `String` there".to_owned()),
         None => (
             format!("holds `{borrow}`, which "),

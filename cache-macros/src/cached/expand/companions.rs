@@ -185,8 +185,8 @@ impl Code<'_> {
                 quote!(.max_size(#size))
             }
             BoundBy::Weight { max, weigher } => {
-                let max = quote_spanned!(max.span()=> const MAX_WEIGHT: u64 = #max;);
-                quote!(.max_weight({ #max MAX_WEIGHT }, #weigher))
+                let max = quote_spanned!(max.span()=> const __CACHE_MAX_WEIGHT: u64 = #max;);
+                quote!(.max_weight({ #max __CACHE_MAX_WEIGHT }, #weigher))
             }
             BoundBy::Nothing => quote!(.unbounded()),
         };
@@ -281,7 +281,7 @@ impl Code<'_> {
                 let load = self.load_of_its_own(detached, None, &home);
                 let rest = self.spawned(&home, &load);
                 self.by_task(
-                    &quote!(refresh),
+                    &quote!(load),
                     detached,
                     &quote!(#private::Kind::<#kind>, #the_cache, #use_miss, #rest),
                 )
@@ -369,8 +369,8 @@ pub(super) fn count(size: &TokenStream) -> TokenStream {
     match syn::parse2::<syn::LitInt>(size.clone()) {
         Ok(number) if number.suffix().is_empty() => size.clone(),
         _ => {
-            let typed = quote_spanned!(size.span()=> const MAX_SIZE: usize = #size;);
-            quote!({ #typed MAX_SIZE })
+            let typed = quote_spanned!(size.span()=> const __CACHE_MAX_SIZE: usize = #size;);
+            quote!({ #typed __CACHE_MAX_SIZE })
         }
     }
 }

@@ -98,14 +98,15 @@ impl<'p> Code<'p> {
             Taken::Optional { target, .. } => self.lend_option(name, target),
             Taken::Given { .. } | Taken::Cow { .. } => name.to_token_stream(),
         });
-        let call = quote!(#home::#uncached(#receiver #(#passed),*));
+        // Also where nothing has to be owned: of a future that is not `Send` the compiler complains once, if it is this one.
+        let load = quote!(async move { #home::#uncached(#receiver #(#passed),*).await });
         if owned.is_empty() {
-            return quote!(move #parameters #call);
+            return quote!(move #parameters #load);
         }
         quote! {
             move #parameters {
                 #owned
-                async move { #call.await }
+                #load
             }
         }
     }
@@ -199,13 +200,12 @@ impl<'p> Code<'p> {
     fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
         let private = respan(&self.private, at);
         let (to, name) = (respan(&to.to_token_stream(), at_of(to, at)), respan_names(name, at));
-        let found = hidden("kind");
         let kind = |probe: TokenStream| quote_spanned!(at=> (&&#private::task::#probe).kind());
         match taken {
             Taken::Given { known: true } => quote_spanned!(at=> let #to = #name;),
             Taken::Given { known: false } => {
                 let kind = kind(quote_spanned!(at=> GivenProbe(&#name)));
-                quote_spanned!(at=> let #to = match #kind { #found => #private::task::hand(#name, #found) };)
+                quote_spanned!(at=> let #to = #private::task::hand(#private::task::type_of(&#name), #kind, #name);)
             }
             Taken::Lent { known: true, .. } => {
                 quote_spanned!(at=> let #to = ::std::borrow::ToOwned::to_owned(#name);)
@@ -226,7 +226,7 @@ impl<'p> Code<'p> {
                 let kind = kind(quote_spanned!(at=> GivenProbe(&#to)));
                 quote_spanned! {at=>
                     let #to = #private::task::own_cow(#name);
-                    let #to = match #kind { #found => #private::task::hand(#to, #found) };
+                    let #to = #private::task::hand(#private::task::type_of(&#to), #kind, #to);
                 }
             }
         }
