@@ -14,27 +14,44 @@
 
 mod support;
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::{Cache, begin_tag_mutation, cached_in, cached_lru, cached_ttl, invalidate_tag, invalidates};
-use support::{Source, soon};
+use cache_core::{
+    Cache, Clock, LoadTimeout, begin_tag_mutation, cached_in, cached_lru, cached_ttl, invalidate_tag, invalidates,
+};
+use futures::FutureExt as _;
+use support::{Fate, Source, soon};
+use tokio::sync::oneshot;
 
 type Shared = Cache<u64, u64>;
 type Loading = Pin<Box<dyn Future<Output = u64> + Send>>;
 type Invalidating = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 const KEY: u64 = 7;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct NotClone;
+
+#[derive(Clone, Debug)]
+struct Slow;
+
+impl From<LoadTimeout> for Slow {
+    fn from(_: LoadTimeout) -> Self {
+        Self
+    }
+}
 
 /// Something with a cache, and functions that load into it and evict from it.
 #[derive(Clone)]
 struct Subject {
     cache: Shared,
+    clock: Clock,
     /// What its entries carry, and no other's.
     tag: Arc<str>,
     source: Arc<Source>,
@@ -64,7 +81,51 @@ async fn mutate_all(subject: &Subject) {
     let _ = subject;
 }
 
-const LOADS: [(&str, fn(Subject) -> Loading); 8] = [
+/// A refresh in the background of a value of this age, and somebody who joins it, so that it is known when it has ended.
+fn in_background(it: Subject, age: Duration) -> Loading {
+    Box::pin(async move {
+        // Of now as well, so that whoever gets it gets the old value.
+        it.cache.insert(KEY, 1).await;
+        it.clock.advance(age);
+        let (open, gate) = oneshot::channel::<()>();
+        let source = Arc::clone(&it.source);
+        let refresh = || async move {
+            gate.await.unwrap();
+            source.read().await
+        };
+        assert_eq!(it.cache.get_or_spawn(KEY, refresh).await, 1);
+        // There is nothing to serve any more.
+        it.clock.advance(MINUTE);
+        let mut joined = Box::pin(it.cache.get_or_spawn(KEY, || async { unreachable!("it joins") }));
+        assert!((&mut joined).now_or_never().is_none());
+        open.send(()).unwrap();
+        joined.await
+    })
+}
+
+const LOADS: [(&str, fn(Subject) -> Loading); 13] = [
+    ("get_or_spawn", |it| {
+        Box::pin(async move {
+            let source = Arc::clone(&it.source);
+            it.cache.get_or_spawn(KEY, || async move { source.read().await }).await
+        })
+    }),
+    ("try_get_or_spawn", |it| {
+        Box::pin(async move {
+            let source = Arc::clone(&it.source);
+            let load = || async move { source.try_read().await.map_err(|_| Slow) };
+            it.cache.try_get_or_spawn(KEY, load).await.unwrap()
+        })
+    }),
+    ("try_get_or_spawn_unshared", |it| {
+        Box::pin(async move {
+            let source = Arc::clone(&it.source);
+            let load = || async move { source.try_read().await.map_err(Box::<dyn Error + Send + Sync>::from) };
+            it.cache.try_get_or_spawn_unshared(KEY, load).await.unwrap()
+        })
+    }),
+    ("refresh of a stale value", |it| in_background(it, MINUTE)),
+    ("refresh ahead", |it| in_background(it, MINUTE - SECOND)),
     ("get_or_load", |it| {
         Box::pin(async move { it.cache.get_or_load(KEY, || it.source.read()).await })
     }),
@@ -139,11 +200,19 @@ fn subject() -> Subject {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let tag: Arc<str> = format!("coherence:{}", NEXT.fetch_add(1, Ordering::Relaxed)).into();
     let of_key = Arc::clone(&tag);
+    let clock = Clock::manual();
     Subject {
         cache: Cache::builder()
             .name("subject")
+            .ttl(MINUTE)
+            .refresh_ahead(0.9)
+            .stale_while_revalidate(MINUTE / 2)
+            .stale_if_error(MINUTE / 2)
+            .err_ttl(MINUTE)
+            .clock(clock.clone())
             .tags(move |key| ["all".to_owned(), format!("{of_key}:{key}"), of_key.to_string()])
             .build(),
+        clock,
         tag,
         source: Arc::new(Source::new(1)),
     }
@@ -257,6 +326,97 @@ async fn the_later_of_two_reloads_is_kept() {
         second.0.go_on();
         soon(second.1).await.unwrap();
         assert_eq!(it.cache.peek(&KEY), Some(2));
+    }
+}
+
+/// A failure that is kept is as stale as a value would be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_failure_does_not_outlive_an_invalidation() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        let it = subject();
+        let fail = || it.cache.try_get_or_load(KEY, || async { Err("not there yet") });
+        assert!(fail().await.is_err());
+        assert_eq!(
+            it.cache.try_get_or_load(KEY, || async { Ok(1) }).await,
+            Err("not there yet")
+        );
+        soon(invalidate(it.clone())).await;
+        let after = it.cache.try_get_or_load(KEY, || async { Ok::<_, &str>(2) }).await;
+        assert_eq!(after, Ok(2), "under {invalidation}");
+    }
+}
+
+/// The same of one that comes of a load which was under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_before_an_invalidation_is_not_kept() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        let it = subject();
+        let call = |it: Subject| async move { it.cache.try_get_or_load(KEY, || it.source.try_read()).await };
+        let old = tokio::spawn(call(it.clone()));
+        let read = it.source.started().await;
+        soon(invalidate(it.clone())).await;
+        read.end(Fate::Fail);
+        assert!(soon(old).await.unwrap().is_err());
+        let after = it.cache.try_get_or_load(KEY, || async { Ok::<_, &str>(2) }).await;
+        assert_eq!(after, Ok(2), "under {invalidation}");
+    }
+}
+
+/// While a mutation runs, no failure is kept either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_during_a_mutation_is_not_kept() {
+    for at in 0..3 {
+        let it = subject();
+        let guard = match at {
+            0 => it.cache.begin_mutation(&KEY).await,
+            1 => it.cache.begin_mutation_all().await,
+            _ => begin_tag_mutation(&it.tag).await,
+        };
+        let calls = AtomicU64::new(0);
+        for _ in 0..2 {
+            let fail = || async {
+                calls.fetch_add(1, Ordering::Relaxed);
+                Err("not there yet")
+            };
+            assert!(it.cache.try_get_or_load(KEY, fail).await.is_err());
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        guard.finish().await;
+        assert_eq!(
+            it.cache.try_get_or_load(KEY, || async { Ok::<_, &str>(2) }).await,
+            Ok(2)
+        );
+    }
+}
+
+/// The value that would serve for a failed load, or in its stead, goes with an invalidation, also for who waits already.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_value_does_not_serve_after_an_invalidation() {
+    for (invalidation, invalidate) in INVALIDATIONS {
+        for window in [SECOND, MINUTE / 2 - SECOND] {
+            let it = subject();
+            it.cache.insert(KEY, 1).await;
+            it.clock.advance(MINUTE + window);
+            let load = |it: &Subject| {
+                let source = Arc::clone(&it.source);
+                || async move { source.try_read().await }
+            };
+            let refreshing = tokio::spawn({
+                let it = it.clone();
+                async move { it.cache.try_get_or_load(KEY, load(&it)).await }
+            });
+            let read = it.source.started().await;
+            soon(invalidate(it.clone())).await;
+            let later = tokio::spawn({
+                let it = it.clone();
+                async move { it.cache.try_get_or_load(KEY, load(&it)).await }
+            });
+            let later_read = it.source.started().await;
+            read.end(Fate::Fail);
+            later_read.end(Fate::Fail);
+            assert_eq!(soon(refreshing).await.unwrap(), Err("failed"), "under {invalidation}");
+            assert_eq!(soon(later).await.unwrap(), Err("failed"), "under {invalidation}");
+        }
     }
 }
 

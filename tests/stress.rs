@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, Clock, Policy, begin_tag_mutation, cached_in, invalidate_tag, invalidates};
+use cache_core::{Cache, Clock, LoadTimeout, Policy, begin_tag_mutation, cached_in, invalidate_tag, invalidates};
 
 const KEYS: u64 = 24;
 const TASKS: u64 = 12;
@@ -33,18 +33,28 @@ fn at(all: &[AtomicU64], key: u64) -> &AtomicU64 {
     &all[usize::try_from(key).unwrap()]
 }
 
+/// A failure knows what was in the database: one that is kept may not be older than a value may.
+#[derive(Clone, Debug)]
+struct Down(u64);
+
+impl From<LoadTimeout> for Down {
+    fn from(timeout: LoadTimeout) -> Self {
+        unreachable!("there is no limit: {timeout}")
+    }
+}
+
 impl World {
     #[cached_in(self.cache)]
-    async fn row(&self, key: u64) -> Result<u64, String> {
+    async fn row(&self, key: u64) -> Result<u64, Down> {
         self.read(key).await
     }
 
-    async fn read(&self, key: u64) -> Result<u64, String> {
+    async fn read(&self, key: u64) -> Result<u64, Down> {
         let value = at(&self.rows, key).load(Ordering::SeqCst);
         let reads = self.reads.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         match reads % 13 {
-            0 => Err("down".to_owned()),
+            0 => Err(Down(value)),
             1 => {
                 tokio::task::yield_now().await;
                 Ok(value)
@@ -55,9 +65,17 @@ impl World {
 
     async fn checked(&self, key: u64) {
         let floor = at(&self.committed, key).load(Ordering::SeqCst);
-        if let Ok(value) = self.row(key).await {
-            assert!(value >= floor, "key {key}: {value} is older than {floor}");
-        }
+        let (Ok(value) | Err(Down(value))) = self.row(key).await;
+        assert!(value >= floor, "key {key}: {value} is older than {floor}");
+    }
+
+    /// By a load that is a task of its own, and may go on in the background.
+    async fn checked_by_task(self: &Arc<Self>, key: u64) {
+        let floor = at(&self.committed, key).load(Ordering::SeqCst);
+        let this = Arc::clone(self);
+        let load = || async move { this.read(key).await };
+        let (Ok(value) | Err(Down(value))) = self.cache.try_get_or_spawn(key, load).await;
+        assert!(value >= floor, "key {key}: {value} is older than {floor}");
     }
 
     #[invalidates(self.cache(key))]
@@ -115,6 +133,11 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                 .max_size(16)
                 .policy(policy)
                 .ttl(Duration::from_secs(10))
+                .refresh_ahead(0.5)
+                .jitter(0.2)
+                .stale_while_revalidate(Duration::from_secs(10))
+                .stale_if_error(Duration::from_secs(20))
+                .err_ttl(Duration::from_secs(5))
                 .clock(clock.clone())
                 .tags(move |key| [tag_of(policy, *key)])
                 .build(),
@@ -131,7 +154,8 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                     for _ in 0..STEPS {
                         let key = random(&mut state) % KEYS;
                         match random(&mut state) % 256 {
-                            0..220 => world.checked(key).await,
+                            0..110 => world.checked(key).await,
+                            110..220 => world.checked_by_task(key).await,
                             220..230 => world.write_and_commit(key).await,
                             230..236 => world.write_and_invalidate_tag(tag_of(policy, key), key).await,
                             236..240 => {
@@ -142,7 +166,13 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                             248..251 => {
                                 // A reader that goes away half way.
                                 let world = Arc::clone(&world);
-                                let reader = tokio::spawn(async move { world.checked(key).await });
+                                let reader = tokio::spawn(async move {
+                                    if key % 2 == 0 {
+                                        world.checked(key).await;
+                                    } else {
+                                        world.checked_by_task(key).await;
+                                    }
+                                });
                                 tokio::task::yield_now().await;
                                 reader.abort();
                                 if let Err(error) = reader.await {
@@ -179,6 +209,10 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
         let stats = world.cache.stats();
         assert!(
             stats.hits > 0 && stats.coalesced > 0 && stats.evictions > 0 && stats.expirations > 0,
+            "{stats}"
+        );
+        assert!(
+            stats.stale > 0 && stats.refreshes > 0 && stats.negative_hits > 0,
             "{stats}"
         );
         assert!(stats.len <= 16);

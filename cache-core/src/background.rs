@@ -12,11 +12,13 @@ use tokio::runtime::{self, Handle};
 use tokio::task::JoinHandle;
 
 use crate::session::{self, SessionId};
+use crate::world::Place;
 
 /// What is around a caller, and has to be around what runs for it elsewhere.
 #[derive(Clone)]
 pub(crate) struct Context {
     session: Option<SessionId>,
+    place: Place,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
 }
@@ -25,6 +27,7 @@ impl Context {
     pub(crate) fn current() -> Self {
         Self {
             session: session::current(),
+            place: Place::current(),
             #[cfg(feature = "tracing")]
             span: tracing::Span::current(),
         }
@@ -32,12 +35,12 @@ impl Context {
 
     /// Whether what runs in one may be seen by callers in the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        self.session == other.session
+        self.session == other.session && self.place == other.place
     }
 
     /// Runs a future in it.
     pub(crate) fn wrap<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        let future = session::scope_of(self.session, future);
+        let future = self.place.scope(session::scope_of(self.session, future));
         #[cfg(feature = "tracing")]
         let future = tracing::Instrument::instrument(future, self.span);
         future
@@ -65,8 +68,8 @@ pub(crate) type Timer = Pin<Box<tokio::time::Sleep>>;
 
 /// Goes off after a time. `None` if there is nothing it could run on.
 pub(crate) fn timer(after: Duration) -> Option<Timer> {
-    // So that paused time is followed.
-    if cfg!(feature = "test-util") && Handle::try_current().is_ok() {
+    #[cfg(feature = "test-util")]
+    if crate::clock::is_paused_here() {
         return Some(Box::pin(tokio::time::sleep(after)));
     }
     let _context = OWN.as_ref()?.enter();

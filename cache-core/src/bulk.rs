@@ -16,6 +16,7 @@ use crate::shared::Shared;
 use crate::stats::Count;
 use crate::store::{Entry, Store as _, drop_each};
 use crate::tag::{self, Tag, Tags};
+use crate::world;
 
 /// How many keys are seen to under one holding of the locks: enough that taking them does not count, few enough that others
 /// do not wait for long.
@@ -48,7 +49,9 @@ impl<K: Key, V: Value> Cache<K, V> {
             });
             let hits = found[before..].iter().filter(|value| value.is_some()).count();
             shared.count_hits(hits as u64);
-            shared.counters.add(Count::Misses, (found.len() - before - hits) as u64);
+            let is_bypassed = world::is_disabled();
+            let missed = if is_bypassed { Count::Bypassed } else { Count::Misses };
+            shared.counters.add(missed, (found.len() - before - hits) as u64);
         }
         found
     }
@@ -153,9 +156,14 @@ impl<K: Key, V: Value> Shared<K, V> {
         let _ = made.iter().all(|_| self.reclaim_some());
         let mut replaced = Vec::new();
         let keys = made.iter().map(|it| (it.entry.hash(), &it.entry.key));
+        let is_disabled = world::is_disabled();
         self.flights.put_many(keys, |place| {
-            let it = &made[place];
-            replaced.extend(self.keep_tagged(Arc::clone(&it.entry), &it.tags, tag::NOW));
+            let Ready { entry, tags } = &made[place];
+            replaced.extend(if is_disabled {
+                self.push_out(entry.hash(), &entry.key)
+            } else {
+                self.keep_tagged(Arc::clone(entry), tags, tag::NOW)
+            });
         });
         drop_each(replaced);
         drop_each(made);

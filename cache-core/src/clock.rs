@@ -5,11 +5,25 @@
 //! Reading the time costs more than all the rest of a hit. Where the system has a coarse clock, which is the exact one as
 //! it stood at the last tick of the machine, a hit reads that, and asks the exact one only when the end of the entry is
 //! near. So an entry ends no later than it would by the exact clock alone.
+//!
+//! With the feature `test-util` the exact one is read always, and inside of a runtime that is the runtime's.
+
+#[cfg(not(feature = "test-util"))]
+mod machine;
+#[cfg(feature = "test-util")]
+mod pausable;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+#[cfg(not(feature = "test-util"))]
+use self::machine::System;
+#[cfg(feature = "test-util")]
+use self::pausable::System;
+#[cfg(feature = "test-util")]
+pub(crate) use self::pausable::is_paused_here;
 
 /// A point in time, in nanoseconds since the clock's origin.
 pub(crate) type Nanos = u64;
@@ -42,7 +56,7 @@ pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
-    System { origin: Instant, coarse_origin: Nanos },
+    System(System),
     Manual(Arc<AtomicU64>),
 }
 
@@ -53,6 +67,9 @@ pub(crate) const NEAR: Nanos = 1_000_000_000;
 impl Clock {
     /// The clock of the machine, which never goes backwards.
     ///
+    /// With the feature `test-util`, and inside of a tokio runtime, the clock of that runtime, which a test can pause: see
+    /// the module `testing`.
+    ///
     /// # Example: the default, spelled out
     /// ```
     /// use cache_core::{Cache, Clock};
@@ -60,12 +77,7 @@ impl Clock {
     /// # drop(cache);
     /// ```
     pub fn system() -> Self {
-        // In this order, so that a pause between the two makes entries end earlier and not later.
-        let coarse_origin = coarse().unwrap_or(0);
-        Self(Source::System {
-            origin: Instant::now(),
-            coarse_origin,
-        })
+        Self(Source::System(System::new()))
     }
 
     /// A clock that moves only by [`advance`](Self::advance). Its clones move together.
@@ -101,7 +113,7 @@ impl Clock {
 
     pub(crate) fn now(&self) -> Nanos {
         match &self.0 {
-            Source::System { origin, .. } => nanos(origin.elapsed()),
+            Source::System(system) => system.now(),
             Source::Manual(now) => now.load(Ordering::Relaxed),
         }
     }
@@ -109,26 +121,27 @@ impl Clock {
     /// The time as far as it is known without asking for long: it may be behind by a tick.
     #[inline]
     pub(crate) fn about_now(&self) -> Nanos {
-        if let Source::System { coarse_origin, .. } = &self.0
-            && let Some(coarse) = coarse()
-        {
-            return coarse.saturating_sub(*coarse_origin);
+        match &self.0 {
+            Source::System(system) => system.about_now(),
+            Source::Manual(_) => self.now(),
         }
-        self.now()
     }
 
     /// Whether it is `deadline` or later, exactly.
     #[inline]
     pub(crate) fn has_reached(&self, deadline: Nanos) -> bool {
         match &self.0 {
-            Source::System { .. } if self.about_now().saturating_add(NEAR) < deadline => false,
+            Source::System(_) if self.about_now().saturating_add(NEAR) < deadline => false,
             _ => self.now() >= deadline,
         }
     }
 
     /// Whether time passes without anybody's doing, so that a background thread can wait for it.
     pub(crate) fn runs(&self) -> bool {
-        matches!(self.0, Source::System { .. })
+        match &self.0 {
+            Source::System(system) => system.runs(),
+            Source::Manual(_) => false,
+        }
     }
 }
 
@@ -140,24 +153,12 @@ impl Default for Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.runs() { "system" } else { "manual" };
+        let kind = match &self.0 {
+            Source::System(_) => "system",
+            Source::Manual(_) => "manual",
+        };
         f.debug_tuple("Clock").field(&kind).finish()
     }
-}
-
-/// The coarse clock of the machine, where there is one.
-#[cfg(target_os = "linux")]
-#[inline]
-#[expect(clippy::unnecessary_wraps, reason = "not everywhere")]
-fn coarse() -> Option<Nanos> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    // Counted from the start of the machine: never negative, and no machine runs for 584 years.
-    Some(time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn coarse() -> Option<Nanos> {
-    None
 }
 
 /// A duration in nanoseconds; what does not fit (584 years) is as good as for ever.

@@ -120,14 +120,6 @@ impl<T> Flight<T> {
         self.id
     }
 
-    /// How it ended, if it has.
-    pub(crate) fn ending(&self) -> Option<Ending<T>>
-    where
-        T: Clone,
-    {
-        lock(&self.state).ending.clone()
-    }
-
     pub(crate) fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
@@ -254,7 +246,7 @@ pub(crate) enum Entered<T> {
     /// A load that is under way.
     Joined(Waiter<T>),
     /// The failure of a load that is over, which is kept.
-    Failed(Arc<Flight<T>>),
+    Failed(SharedError),
     /// Nothing: the caller has to load, under this flight.
     Leading(Arc<Flight<T>>),
 }
@@ -297,7 +289,7 @@ struct Slot<K, T> {
     key: K,
     flight: Option<Arc<Flight<T>>>,
     /// The flight has failed, and until then whoever asks has its failure.
-    failed_until: Option<Nanos>,
+    failed: Option<(Nanos, SharedError)>,
     /// Mutations of this key that are under way.
     fences: usize,
 }
@@ -310,13 +302,23 @@ impl<K, T> Slot<K, T> {
     /// Takes the flight out of it, or puts another in. The caller drops the former one after the lock: of a failure that is
     /// kept this may be the last reference, and dropping an error is foreign code.
     #[must_use]
-    fn replace(&mut self, flight: Option<Arc<Flight<T>>>, failures: &mut Failures) -> Option<Arc<Flight<T>>> {
-        let former = std::mem::replace(&mut self.flight, flight);
-        if let (Some(until), Some(former)) = (self.failed_until.take(), &former) {
-            failures.remove(&(until, self.hash, former.id));
-        }
-        former
+    fn replace(&mut self, flight: Option<Arc<Flight<T>>>, failures: &mut Failures) -> Option<Former<T>> {
+        let flight = std::mem::replace(&mut self.flight, flight)?;
+        let failure = self.failed.take().map(|(until, failure)| {
+            failures.remove(&(until, self.hash, flight.id));
+            failure
+        });
+        Some(Former {
+            _flight: flight,
+            _failure: failure,
+        })
     }
+}
+
+/// What was in a slot.
+struct Former<T> {
+    _flight: Arc<Flight<T>>,
+    _failure: Option<SharedError>,
 }
 
 type Failures = BTreeSet<(Nanos, u64, FlightId)>;
@@ -342,7 +344,7 @@ impl<K, T> Shard<K, T> {
                     hash,
                     key: key.clone(),
                     flight: None,
-                    failed_until: None,
+                    failed: None,
                     fences: 0,
                 })
                 .into_mut(),
@@ -352,7 +354,7 @@ impl<K, T> Shard<K, T> {
 
     /// Takes the flight out of the slot of a key, and the slot out of the table if nothing else needs it.
     #[must_use]
-    fn detach<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<Arc<Flight<T>>> {
+    fn detach<Q: Equivalent<K> + ?Sized>(&mut self, hash: u64, key: &Q) -> Option<Former<T>> {
         let slot = self
             .slots
             .find_mut(hash, |slot| slot.hash == hash && key.equivalent(&slot.key))?;
@@ -381,7 +383,7 @@ impl<K, T> Shard<K, T> {
         hash: u64,
         key: &Q,
         flight: &Arc<Flight<T>>,
-    ) -> (bool, Option<Arc<Flight<T>>>) {
+    ) -> (bool, Option<Former<T>>) {
         let is_fenced = self.fences > 0;
         match self.find(hash, key) {
             Some(slot) if slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)) => {
@@ -394,12 +396,11 @@ impl<K, T> Shard<K, T> {
 
     /// Drops the failure that would end next.
     #[must_use]
-    fn forget_first_failure(&mut self) -> Option<Arc<Flight<T>>> {
+    fn forget_first_failure(&mut self) -> Option<Former<T>> {
         let (_, hash, id) = self.failures.pop_first()?;
         let is_it = |slot: &Slot<K, T>| slot.hash == hash && slot.flight.as_ref().is_some_and(|it| it.id == id);
         let slot = self.slots.find_mut(hash, is_it)?;
-        slot.failed_until = None;
-        let former = slot.flight.take();
+        let former = slot.replace(None, &mut self.failures);
         if let Ok(found) = self.slots.find_entry(hash, |slot| slot.hash == hash && slot.is_idle()) {
             found.remove();
         }
@@ -408,7 +409,7 @@ impl<K, T> Shard<K, T> {
 
     /// The same of all slots.
     #[must_use]
-    fn detach_all(&mut self) -> Vec<Arc<Flight<T>>> {
+    fn detach_all(&mut self) -> Vec<Former<T>> {
         let Self { slots, failures, .. } = self;
         let former = slots
             .iter_mut()
@@ -523,9 +524,9 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         }
         let (slot, failures) = shard.slot(hash, key);
         if let Some(flight) = slot.flight.as_ref().filter(|flight| flight.is_current()) {
-            match slot.failed_until {
+            match &slot.failed {
                 None => return Entered::Joined(Waiter::new(flight)),
-                Some(until) if now() < until => return Entered::Failed(Arc::clone(flight)),
+                Some((until, failure)) if now() < *until => return Entered::Failed(Arc::clone(failure)),
                 Some(_) => {}
             }
         }
@@ -548,7 +549,7 @@ impl<K: Eq + Clone, T> Flights<K, T> {
         let is_fenced = shard.fences > 0;
         let is_taken = shard
             .find(hash, key)
-            .is_some_and(|slot| slot.fences > 0 || (slot.flight.is_some() && slot.failed_until.is_none()));
+            .is_some_and(|slot| slot.fences > 0 || (slot.flight.is_some() && slot.failed.is_none()));
         if is_fenced || is_taken || !is_wanted() {
             return None;
         }
@@ -617,7 +618,7 @@ impl<K: Eq + Clone, T> Flights<K, T> {
     ) {
         let landed = Landed {
             flight,
-            ending: Some(Ending::Failed(failure)),
+            ending: Some(Ending::Failed(Arc::clone(&failure))),
         };
         let _former;
         let mut dropped = Vec::new();
@@ -630,7 +631,7 @@ impl<K: Eq + Clone, T> Flights<K, T> {
             if is_kept {
                 let (slot, failures) = shard.slot(hash, key);
                 slot.flight = Some(Arc::clone(flight));
-                slot.failed_until = Some(keep.until);
+                slot.failed = Some((keep.until, failure));
                 failures.insert((keep.until, hash, flight.id));
                 while shard.failures.len() > keep.at_most {
                     dropped.extend(shard.forget_first_failure());

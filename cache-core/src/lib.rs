@@ -56,6 +56,8 @@
 //! # Features
 //! - `macros` (default): the attributes.
 //! - `tracing`: loads in the background run in the span of the caller that started them.
+//! - `test-util`: for tests, the module `testing`. Entries expire by the clock of the tokio runtime, which a test can pause. It
+//!   makes hits slower, so put it among the dev-dependencies: `cargo add --dev cache-core --features test-util`.
 
 mod agent;
 mod background;
@@ -83,6 +85,9 @@ mod store;
 mod stripe;
 mod sync;
 mod tag;
+#[cfg(feature = "test-util")]
+pub mod testing;
+mod world;
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]

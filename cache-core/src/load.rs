@@ -22,6 +22,7 @@ use crate::shared::{Claim, Shared, Sight};
 use crate::stats::Count;
 use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
+use crate::world;
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
@@ -163,6 +164,9 @@ impl<K: Key, V: Value> Load<K, V> {
     /// For one who has looked and found nothing. Not a part of the look, which is to stay small.
     #[inline(never)]
     pub(crate) fn first(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
+        if world::is_disabled() {
+            return Self::past(shared, key);
+        }
         let has_tags = shared.has_tags() || labels.is_some();
         let (tags, tag_value) = labels.map_or_else(Default::default, |labels| (labels.tags, labels.tag_value));
         let tags = has_tags.then(|| {
@@ -188,7 +192,13 @@ impl<K: Key, V: Value> Load<K, V> {
     /// For one who is not to look: a function that is cached by session, called outside of any.
     #[inline(never)]
     pub(crate) fn outside(shared: &Arc<Shared<K, V>>, key: K) -> Self {
-        shared.count_bypassed();
+        shared.warn_of_no_session();
+        Self::past(shared, key)
+    }
+
+    /// For one whom the cache has nothing to do with.
+    fn past(shared: &Arc<Shared<K, V>>, key: K) -> Self {
+        shared.counters.one(Count::Bypassed);
         Self {
             shared: Arc::clone(shared),
             hash: 0,
@@ -214,14 +224,19 @@ impl<K: Key, V: Value> Load<K, V> {
     pub(crate) fn again(shared: &Arc<Shared<K, V>>, hash: u64, key: K, labels: Option<Labels<V>>) -> Self {
         let mut load = Self::first(shared, hash, key, labels);
         load.is_reload = true;
+        if load.is_outside() {
+            return load;
+        }
         load.stage = Stage::Leading(shared.flights.supersede(hash, &load.key, load.origin()));
         load
     }
 
     /// For a load that nobody has asked for: it is no miss, and only a new value will do.
     pub(crate) fn unasked(mut self) -> Self {
-        self.stage = Stage::Waiting;
-        self.is_reload = true;
+        if !self.is_outside() {
+            self.stage = Stage::Waiting;
+            self.is_reload = true;
+        }
         self
     }
 
@@ -255,9 +270,7 @@ impl<K: Key, V: Value> Load<K, V> {
     /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else
     /// is at that. For loads that run in the background.
     pub(crate) fn served(&mut self) -> Option<(V, bool)> {
-        let value = self.claim.as_ref()?.value()?;
-        self.count(Count::Hits);
-        self.count_if_stale();
+        let value = self.old_value()?;
         let (shared, hash, key) = (&self.shared, self.hash, &self.key);
         let is_wanted = || shared.store.contains(hash, key);
         let leads = match shared.flights.begin(hash, key, is_wanted, || self.origin()) {
@@ -276,10 +289,15 @@ impl<K: Key, V: Value> Load<K, V> {
         Some((value, leads))
     }
 
-    fn count_if_stale(&self) {
-        if self.claim.as_ref().is_some_and(|claim| !claim.is_fresh()) {
+    /// The value that is served while somebody brings a new one, counted as a hit.
+    fn old_value(&self) -> Option<V> {
+        let claim = self.claim.as_ref()?;
+        let value = claim.value()?;
+        self.count(Count::Hits);
+        if !claim.is_fresh() {
             self.count(Count::Stale);
         }
+        Some(value)
     }
 
     pub(crate) fn count(&self, count: Count) {
@@ -343,16 +361,21 @@ impl<K: Key, V: Value> Load<K, V> {
             let look = || shared.recheck(hash, key, self.claim.is_none() && !self.is_reload);
             let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
+            if let Entered::Joined(_) = entered
+                && !self.alone
+                && let Some(value) = self.old_value()
+            {
+                return Some(Joined::Loaded(value));
+            }
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
                 return Some(Joined::Loaded(entry.value.clone()));
             }
-            if let Entered::Failed(flight) = &entered
+            if let Entered::Failed(failure) = &entered
                 && !self.alone
-                && let Some(Ending::Failed(error)) = flight.ending()
             {
                 self.stage = Stage::Waiting;
-                return Some(Joined::Kept(error));
+                return Some(Joined::Kept(Arc::clone(failure)));
             }
             if missed {
                 self.stage = Stage::Waiting;
@@ -549,12 +572,13 @@ impl<K: Key, V: Value> Load<K, V> {
         if !matches!(stage, Stage::Leading(_) | Stage::Alone) {
             return;
         }
-        self.count(Count::LoadFailures);
-        // Before those who wait hear of it, and load in their turn.
-        self.shared.observers().write_failure(|| self.key.clone());
+        // All of it before those who wait hear of it, and load in their turn.
         if !matches!(ending, Ending::Abandoned) {
             self.shared.postpone(self.hash, &self.key);
         }
+        self.claim = None;
+        self.count(Count::LoadFailures);
+        self.shared.observers().write_failure(|| self.key.clone());
         if let Stage::Leading(flight) = stage {
             self.land_failure(&flight, ending);
         }

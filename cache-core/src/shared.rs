@@ -25,6 +25,7 @@ use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store};
 use crate::tag::{self, Evict, Index, Tag, Tags};
+use crate::world;
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
@@ -132,9 +133,8 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.keep(entry)
     }
 
-    /// Notes that a function of a session was called outside of any.
-    pub(crate) fn count_bypassed(&self) {
-        self.counters.one(Count::Bypassed);
+    /// Says that a function of a session was called outside of any, once.
+    pub(crate) fn warn_of_no_session(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "cache `{}` keeps its entries by session, and was called outside of any: such calls run uncached; wrap \
@@ -172,6 +172,9 @@ impl<K: Key, V: Value> Shared<K, V> {
     /// The same, uncounted.
     #[inline]
     pub(crate) fn read<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        if world::is_disabled() {
+            return None;
+        }
         self.store
             .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())
     }
@@ -197,6 +200,9 @@ impl<K: Key, V: Value> Shared<K, V> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        if world::is_disabled() {
+            return Sight::Nothing;
+        }
         let look = |entry: &Arc<Entry<K, V>>, standing| match standing {
             Standing::Fresh => Sight::Hit(entry.value.clone()),
             _ => self.see_closely(entry, standing, in_background),
@@ -271,6 +277,9 @@ impl<K: Key, V: Value> Shared<K, V> {
 
     /// The value of a key, uncounted.
     pub(crate) fn peek<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+        if world::is_disabled() {
+            return None;
+        }
         self.store
             .read(hash, key, Look::Peek, &self.clock, |entry| entry.value.clone())
     }

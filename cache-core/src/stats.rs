@@ -150,7 +150,7 @@ pub struct Stats {
     pub expirations: u64,
     /// Entries that an invalidation, a mutation or a clear removed.
     pub invalidations: u64,
-    /// Calls of a function that is cached by session, outside of any: they ran uncached.
+    /// Calls of a function that is cached by session, outside of any: they ran uncached. And what a test did with the cache off.
     pub bypassed: u64,
     /// Callers that got a value past its TTL: at once, which is a hit too, or because a load failed or took too long.
     pub stale: u64,

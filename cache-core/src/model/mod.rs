@@ -14,7 +14,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
 use crate::clock::Clock;
-use crate::flight::{Ending, Entered, Flights};
+use crate::flight::{Ending, Entered, Flights, KeepFailure, SharedError};
 use crate::store::{Bound, Entry, Life, Look, RecencyStore, Store};
 use crate::sync::lock;
 use crate::tag::NEVER;
@@ -130,33 +130,49 @@ impl World {
 
     /// A call of a cached function, with the promise checked.
     fn call(&self, key: u64) {
+        self.call_that(key, false);
+    }
+
+    /// The same with a load that fails, and whose failure is kept. It knows the version it was made of.
+    fn fail(&self, key: u64) {
+        self.call_that(key, true);
+    }
+
+    fn call_that(&self, key: u64, fails: bool) {
         let floor = Self::at(&self.floor, key).load(Ordering::SeqCst);
         let mut cancelled = 0;
         let seen = loop {
             if let Some(hit) = self.stored(key) {
                 break hit;
             }
-            match self.flights.enter(key, &key, || self.stored(key), || None) {
+            match self.flights.enter(key, &key, || self.stored(key), || 0, || None) {
                 Entered::Present(value) => break value,
+                Entered::Failed(failure) => break version_of(&failure),
                 Entered::Leading(flight) => {
                     let value = self.read(key);
                     thread::yield_now();
-                    let (ending, done) = if cancelled < 2 && thread_rng().gen_bool(0.2) {
+                    if cancelled < 2 && thread_rng().gen_bool(0.2) {
                         cancelled += 1;
-                        (Ending::Abandoned, false)
-                    } else {
-                        (Ending::Loaded(value), true)
-                    };
-                    let keep = |may_be_kept| self.keep(may_be_kept, key, value);
-                    self.flights.land(key, &key, &flight, ending, keep);
-                    if done {
-                        break value;
+                        let keep = |may_be_kept| self.keep(may_be_kept, key, value);
+                        self.flights.land(key, &key, &flight, Ending::Abandoned, keep);
+                        continue;
                     }
+                    if fails {
+                        let keep = KeepFailure::new(1, 16);
+                        let is_wanted = || self.stored(key).is_none();
+                        let failure = Arc::new(value);
+                        self.flights.land_failure(key, &key, &flight, failure, keep, is_wanted);
+                    } else {
+                        let keep = |may_be_kept| self.keep(may_be_kept, key, value);
+                        self.flights.land(key, &key, &flight, Ending::Loaded(value), keep);
+                    }
+                    break value;
                 }
                 Entered::Joined(waiter) => match shuttle::future::block_on(waiter) {
                     Ending::Loaded(value) => break value,
+                    Ending::Failed(failure) => break version_of(&failure),
                     Ending::Abandoned => {}
-                    _ => unreachable!("no load of this model fails"),
+                    _ => unreachable!("no load of this model ends like this"),
                 },
             }
         };
@@ -164,6 +180,17 @@ impl World {
             seen >= floor,
             "a call that began after an invalidation got version {seen} < {floor}"
         );
+    }
+
+    /// A refresh that nobody waits for.
+    fn refresh(&self, key: u64) {
+        let is_wanted = || self.stored(key).is_some();
+        if let Some(flight) = self.flights.begin(key, &key, is_wanted, || None) {
+            let value = self.read(key);
+            thread::yield_now();
+            let keep = |may_be_kept| self.keep(may_be_kept, key, value);
+            self.flights.land(key, &key, &flight, Ending::Loaded(value), keep);
+        }
     }
 
     fn keep(&self, may_be_kept: bool, key: u64, value: u64) -> ((), u64) {
@@ -221,14 +248,23 @@ impl World {
 
     /// Nothing stale is kept, and nothing is left of what ended.
     fn check_rest(&self) {
+        self.flights.forget_failures(1);
+        self.check_kept();
+        assert_eq!(self.flights.occupancy(), 0);
+    }
+
+    fn check_kept(&self) {
         for key in 0..KEYS {
             let floor = Self::at(&self.floor, key).load(Ordering::SeqCst);
             if let Some(kept) = self.stored(key) {
                 assert!(kept >= floor, "version {kept} < {floor} is kept");
             }
         }
-        assert_eq!(self.flights.occupancy(), 0);
     }
+}
+
+fn version_of(failure: &SharedError) -> u64 {
+    *failure.downcast_ref().expect("failures of this model are versions")
 }
 
 /// A thread for each action, to their ends.
@@ -247,7 +283,8 @@ fn check(stores: &[fn() -> Box<dyn Versions>], actions: &'static [fn(&World)]) {
         let run = move || {
             let world = World::new(store());
             all_at_once(&world, actions);
-            world.check_rest();
+            world.check_kept();
+            // Which may find a failure that is kept.
             (0..KEYS).for_each(|key| world.call(key));
             world.check_rest();
         };
@@ -335,6 +372,57 @@ fn reloads_take_part() {
                 world.call(0);
             },
             |world| world.call(0),
+        ],
+    );
+}
+
+#[test]
+fn refreshes_in_the_background_take_part() {
+    check(
+        &[plain, recency],
+        &[
+            |world| {
+                world.call(0);
+                world.refresh(0);
+            },
+            |world| {
+                world.refresh(0);
+                world.reload(0);
+            },
+            |world| {
+                world.write_and_invalidate(0);
+                world.call(0);
+            },
+            |world| {
+                world.call(0);
+                world.mutate(0);
+            },
+        ],
+    );
+}
+
+#[test]
+fn kept_failures_take_part() {
+    check(
+        &[plain, recency],
+        &[
+            |world| {
+                world.fail(0);
+                world.fail(1);
+            },
+            |world| {
+                world.fail(0);
+                world.refresh(0);
+                world.flights.forget_failures(1);
+            },
+            |world| {
+                world.write_and_invalidate(0);
+                world.call(0);
+            },
+            |world| {
+                world.mutate(0);
+                world.write_and_clear();
+            },
         ],
     );
 }

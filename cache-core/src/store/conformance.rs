@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use super::entry::Facts;
 use super::*;
-use crate::clock::NEVER;
+use crate::clock::{NEVER, nanos};
 use crate::key::Value;
 
 /// A value whose drop is counted.
@@ -201,6 +202,53 @@ fn a_use_keeps_an_entry_from_lying_idle(store: &impl Store<u64, u64>) {
     assert_eq!((get(store, 1, &clock), get(store, 2, &clock)), (Some(1), None));
     clock.advance(seconds(10));
     // Due once more, because it was looked at too early.
+    let due = store.due(clock.now(), 10);
+    assert!(due.len() == 1 && store.remove_expired(&due[0], &clock));
+    assert_eq!((store.len(), store.next_deadline()), (0, None));
+}
+
+fn time_makes_entries_stale(store: &impl Store<u64, u64>) {
+    let clock = Clock::manual();
+    let life = Life {
+        ttl: Some(seconds(10)),
+        staleness: Some(Staleness {
+            refreshes_at: Some(nanos(seconds(8))),
+            revalidates: nanos(seconds(5)),
+            survives: nanos(seconds(10)),
+        }),
+        ..FOR_EVER
+    };
+    store.insert(living(1, 1, &life));
+    let look = |seen: &mut dyn FnMut(&Facts)| {
+        store.look(hash(1), &1, Look::Use, &clock, |entry, standing| {
+            seen(entry.facts());
+            standing
+        })
+    };
+    let standing = || look(&mut |_| ());
+    let after = |wait, expected| {
+        clock.advance(seconds(wait));
+        assert_eq!(standing(), expected, "at {:?}", clock.now());
+    };
+    after(7, Some(Standing::Fresh));
+    after(1, Some(Standing::Ripe));
+    let mut claims = Vec::new();
+    look(&mut |facts| claims.extend([facts.claim(), facts.claim()]));
+    assert_eq!(claims, [true, false]);
+    after(0, Some(Standing::Fresh));
+    after(2, Some(Standing::Stale));
+    assert_eq!(get(store, 1, &clock), None);
+    look(&mut |facts| facts.release(clock.now()));
+    after(0, Some(Standing::Due));
+    look(&mut |facts| facts.postpone(clock.now() + nanos(seconds(1))));
+    after(0, Some(Standing::Stale));
+    after(1, Some(Standing::Due));
+    after(4, Some(Standing::Spent));
+    look(&mut |facts| facts.postpone(clock.now() + nanos(seconds(1))));
+    after(0, Some(Standing::Stale));
+    after(1, Some(Standing::Spent));
+    assert!(store.due(clock.now(), 10).is_empty());
+    after(4, None);
     let due = store.due(clock.now(), 10);
     assert!(due.len() == 1 && store.remove_expired(&due[0], &clock));
     assert_eq!((store.len(), store.next_deadline()), (0, None));
@@ -509,6 +557,7 @@ macro_rules! conformance {
                 the_bound_holds_after_every_change: Bound::Entries(10),
                 the_weight_holds_after_every_change: Bound::Weight(100),
                 time_ends_entries: Bound::Entries(1_000),
+                time_makes_entries_stale: Bound::Entries(1_000),
                 a_use_keeps_an_entry_from_lying_idle: Bound::Unbounded,
                 what_is_due_may_be_gone_by_then: Bound::Entries(1_000),
                 what_has_left_is_dropped: Bound::Entries(10),
