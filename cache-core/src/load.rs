@@ -242,7 +242,9 @@ impl<K: Key, V: Value> Load<K, V> {
 
     /// Leaves the load that is to be run to others, and from then on waits for it like everybody who joined.
     pub(crate) fn leave(&mut self) -> Option<Self> {
-        let Stage::Leading(flight) = &self.stage else { return None };
+        let Stage::Leading(flight) = &self.stage else {
+            return None;
+        };
         let (flight, key, tags) = (Arc::clone(flight), self.key.clone(), self.tags.clone());
         self.left = Some(Waiter::first(&flight));
         self.stage = Stage::Waiting;
