@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::{
-    Cache, Clock, LoadTimeout, begin_tag_mutation, cached_in, cached_lru, cached_ttl, invalidate_tag, invalidates,
+    Batched, Cache, Clock, LoadTimeout, begin_tag_mutation, cached_in, cached_lru, cached_ttl, invalidate_tag,
+    invalidates,
 };
 use futures::FutureExt as _;
 use support::{Fate, Source, soon};
@@ -103,7 +104,45 @@ fn in_background(it: Subject, age: Duration) -> Loading {
     })
 }
 
-const LOADS: [(&str, fn(Subject) -> Loading); 13] = [
+/// Batches of the keys, which read once for all of them.
+fn batched(it: &Subject, window: Duration, max_batch: usize) -> Batched<u64, u64, &'static str> {
+    let source = Arc::clone(&it.source);
+    it.cache.batched(window, max_batch, move |keys| {
+        let source = Arc::clone(&source);
+        async move {
+            let value = source.try_read().await?;
+            Ok(keys.into_iter().map(|key| (key, value)).collect::<Vec<_>>())
+        }
+    })
+}
+
+const LOADS: [(&str, fn(Subject) -> Loading); 17] = [
+    ("batch", |it| {
+        Box::pin(async move { batched(&it, Duration::ZERO, 100).get(KEY).await.unwrap().unwrap() })
+    }),
+    ("batch of many, full", |it| {
+        Box::pin(async move {
+            let found = batched(&it, Duration::from_secs(3600), 2)
+                .get_many([KEY, KEY + 1])
+                .await;
+            found.unwrap()[&KEY]
+        })
+    }),
+    ("batch's refresh", |it| {
+        Box::pin(async move { batched(&it, Duration::ZERO, 100).refresh(KEY).await.unwrap().unwrap() })
+    }),
+    ("warm-up", |it| {
+        Box::pin(async move {
+            let loaded = Arc::new(AtomicU64::new(0));
+            let load = |_| async {
+                let value = it.source.try_read().await?;
+                loaded.store(value, Ordering::SeqCst);
+                Ok::<_, &'static str>(value)
+            };
+            assert_eq!(it.cache.warm([KEY], 8, load).await.loaded, 1);
+            loaded.load(Ordering::SeqCst)
+        })
+    }),
     ("get_or_spawn", |it| {
         Box::pin(async move {
             let source = Arc::clone(&it.source);

@@ -550,7 +550,7 @@ async fn a_caller_with_an_old_value_waits_only_so_long() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        assert_eq!(caller.await.unwrap(), Ok(1));
+        assert_eq!(soon(caller).await.unwrap(), Ok(1));
     }
     assert_eq!((it.cache.stats().timeouts, it.cache.stats().stale), (2, 2));
     // The load goes on.
@@ -571,7 +571,7 @@ async fn without_an_old_value_the_soft_timeout_is_of_no_concern() {
     let read = it.source.started().await;
     tokio::time::sleep(SECOND).await;
     read.go_on();
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
     assert_eq!(it.cache.stats().timeouts, 0);
 }
 
@@ -581,7 +581,7 @@ async fn a_caller_waits_only_so_long_for_a_load() {
     let callers = [it.start(), it.start()];
     let read = it.source.started().await;
     for caller in callers {
-        let Err(Failed::Slow(timeout)) = caller.await.unwrap() else {
+        let Err(Failed::Slow(timeout)) = soon(caller).await.unwrap() else {
             panic!("not in time");
         };
         assert_eq!((timeout.cache(), timeout.after()), (it.cache.name(), 2 * SECOND));
@@ -600,7 +600,7 @@ async fn an_old_value_is_better_than_no_value_in_time() {
     let it = Subject::stale(|builder| builder.load_timeout(2 * SECOND).stale_if_error(MINUTE)).await;
     let caller = it.start();
     let _read = it.source.started().await;
-    assert_eq!(caller.await.unwrap(), Ok(1));
+    assert_eq!(soon(caller).await.unwrap(), Ok(1));
 }
 
 // detached
@@ -643,6 +643,25 @@ async fn the_session_travels_along() {
     }
     it.value_becomes(2).await;
     assert_eq!(*seen.lock().unwrap(), vec![Some("a7".into()); 2]);
+}
+
+#[tokio::test]
+async fn the_span_travels_along() {
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let it = Subject::stale(|builder| builder.stale_while_revalidate(MINUTE)).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for key in [KEY, KEY + 1] {
+        let seen = Arc::clone(&seen);
+        let load = move || async move {
+            let span = tracing::Span::current();
+            seen.lock().unwrap().push(span.metadata().map(tracing::Metadata::name));
+            2
+        };
+        let request = tracing::info_span!("request");
+        tracing::Instrument::instrument(it.cache.get_or_spawn(key, load), request).await;
+    }
+    it.value_becomes(2).await;
+    assert_eq!(*seen.lock().unwrap(), [Some("request"); 2]);
 }
 
 #[test]

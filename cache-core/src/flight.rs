@@ -21,7 +21,8 @@
 //!    their shards ([`many`]).
 //! 7. Who joins a flight after a tag was invalidated does not get its value if that turns out to carry the tag ([`Waiter`],
 //!    and [`crate::tag`] for why that is enough). A flight that is known to carry it is not joined any more.
-//! 8. A slot exists only while it has a flight or a fence.
+//! 8. A slot exists only while it has a flight or a fence. A flight that has failed may stay in its slot for a time, and whoever
+//!    finds it there has its failure ([`Flights::land_failure`]): what detaches flights takes kept failures away.
 //!
 //! Why this is enough: let an invalidation of `k` return. A call that starts afterwards reads the store, whose
 //! entry, if any, was stored after the removal (2, 4); that load was still registered when it landed (3), so it

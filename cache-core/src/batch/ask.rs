@@ -106,7 +106,10 @@ async fn rethrow(task: Option<JoinHandle<()>>) {
 /// A body's outcome for one key alone.
 async fn one<K: Key, V: Value, E: Clone + Send + Sync + 'static>(key: K, body: Body<K, V>) -> Found<V, E> {
     match body(vec![key.clone()]).await {
-        Ok(values) => Ok(values.into_iter().rfind(|(found, _)| *found == key).map(|(_, value)| value)),
+        Ok(values) => Ok(values
+            .into_iter()
+            .rfind(|(found, _)| *found == key)
+            .map(|(_, value)| value)),
         Err(error) => Outcome::<OfBatch>::from_failure(&error).unwrap_or_else(|| unreachable!("of its own type")),
     }
 }

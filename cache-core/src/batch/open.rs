@@ -16,8 +16,8 @@ use hashbrown::HashTable;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::run::run;
 use super::Body;
+use super::run::run;
 use crate::background::{self, Context};
 use crate::flight::FlightId;
 use crate::key::{Key, Value};
@@ -61,27 +61,26 @@ impl<K: Key, V: Value> Batches<K, V> {
 
     /// Adds a load to the batch that is open for callers like this one. If there is none, this opens one, and returns its
     /// task.
-    pub(crate) fn add(
-        self: &Arc<Self>,
-        load: Load<K, V>,
-        body: impl FnOnce() -> Body<K, V>,
-    ) -> Option<JoinHandle<()>> {
+    pub(crate) fn add(self: &Arc<Self>, load: Load<K, V>, body: impl FnOnce() -> Body<K, V>) -> Option<JoinHandle<()>> {
         let context = Context::current();
         let (opened, filled) = {
             let mut open = lock(&self.open);
             let mut opened = None;
-            let at = open.iter().position(|it| it.context.is_like(&context)).unwrap_or_else(|| {
-                let (full, when_full) = oneshot::channel();
-                let id = FlightId::next();
-                open.push(Open {
-                    id,
-                    context: context.clone(),
-                    orders: Orders::new(),
-                    full,
+            let at = open
+                .iter()
+                .position(|it| it.context.is_like(&context))
+                .unwrap_or_else(|| {
+                    let (full, when_full) = oneshot::channel();
+                    let id = FlightId::next();
+                    open.push(Open {
+                        id,
+                        context: context.clone(),
+                        orders: Orders::new(),
+                        full,
+                    });
+                    opened = Some((id, when_full));
+                    open.len() - 1
                 });
-                opened = Some((id, when_full));
-                open.len() - 1
-            });
             open[at].orders.add(load);
             let is_full = open[at].orders.all.len() >= self.max_batch;
             (opened, is_full.then(|| open.swap_remove(at)))

@@ -54,7 +54,11 @@ async fn closed<K: Key, V: Value>(
     mut when_full: oneshot::Receiver<Orders<K, V>>,
 ) -> Option<Orders<K, V>> {
     let window = seat.batches.window;
-    let mut window = if window.is_zero() { None } else { background::timer(window) };
+    let mut window = if window.is_zero() {
+        None
+    } else {
+        background::timer(window)
+    };
     let mut is_open = true;
     poll_fn(|cx| {
         if let Poll::Ready(orders) = Pin::new(&mut when_full).poll(cx) {
