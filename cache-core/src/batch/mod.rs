@@ -208,7 +208,7 @@ impl<K: Key, V: Value, E: Clone + Send + Sync + 'static> Batched<K, V, E> {
     /// # }
     /// ```
     pub async fn get(&self, key: K) -> Result<Option<V>, E> {
-        let found = self.look(key);
+        let found = look(&self.cache, &key, || key.clone());
         ask(&self.batches, found, self.on_timeout, || (self.body)()).await
     }
 
@@ -293,10 +293,6 @@ impl<K: Key, V: Value, E: Clone + Send + Sync + 'static> Batched<K, V, E> {
     {
         self.on_timeout = Some(timed_out);
         self
-    }
-
-    fn look(&self, key: K) -> Result<V, Load<K, V>> {
-        look(&self.cache, &key, || key.clone())
     }
 }
 
