@@ -62,6 +62,7 @@
 
 mod agent;
 mod background;
+mod batch;
 mod builder;
 mod bulk;
 mod cache;
@@ -88,6 +89,7 @@ mod sync;
 mod tag;
 #[cfg(feature = "test-util")]
 pub mod testing;
+mod warm;
 mod world;
 
 #[doc(hidden)]
@@ -95,6 +97,7 @@ mod world;
 pub mod __private;
 
 pub use self::agent::Resource;
+pub use self::batch::Batched;
 pub use self::builder::Builder;
 pub use self::cache::Cache;
 pub use self::clock::Clock;
@@ -104,6 +107,7 @@ pub use self::mutation::MutationGuard;
 pub use self::stats::Stats;
 pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
+pub use self::warm::{Progress, Warmed, Warmup};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{agent_cached, agent_invalidates, cached_in, cached_lru, cached_ttl, invalidates};

@@ -142,8 +142,6 @@ pub(crate) struct Load<K: Key, V: Value> {
     claim: Option<Claim>,
     /// Whether it was asked for, whatever the cache holds: then nothing else serves in its place.
     is_reload: bool,
-    /// The end of the load that it has left to others.
-    left: Option<Waiter<Arc<Entry<K, V>>>>,
 }
 
 enum Stage<K, V> {
@@ -151,6 +149,8 @@ enum Stage<K, V> {
     Missed,
     /// Has entered it, and waits for others.
     Waiting,
+    /// Has left its load to others, and waits for its end.
+    Left(Box<Waiter<Arc<Entry<K, V>>>>),
     /// Runs a load that is registered, and that others join.
     Leading(Arc<Flight<Arc<Entry<K, V>>>>),
     /// Runs a load that nobody can join and that is not kept.
@@ -186,7 +186,6 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             is_reload: false,
-            left: None,
         }
     }
 
@@ -211,7 +210,6 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             is_reload: false,
-            left: None,
         }
     }
 
@@ -234,8 +232,10 @@ impl<K: Key, V: Value> Load<K, V> {
 
     /// For a load that nobody has asked for: it is no miss, and only a new value will do.
     pub(crate) fn unasked(mut self) -> Self {
-        self.stage = Stage::Waiting;
-        self.is_reload = true;
+        if !self.is_outside() {
+            self.stage = Stage::Waiting;
+            self.is_reload = true;
+        }
         self
     }
 
@@ -245,8 +245,7 @@ impl<K: Key, V: Value> Load<K, V> {
             return None;
         };
         let (flight, key, tags) = (Arc::clone(flight), self.key.clone(), self.tags.clone());
-        self.left = Some(Waiter::first(&flight));
-        self.stage = Stage::Waiting;
+        self.stage = Stage::Left(Box::new(Waiter::first(&flight)));
         Some(Self {
             shared: Arc::clone(&self.shared),
             hash: self.hash,
@@ -258,7 +257,6 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: self.claim.take(),
             is_reload: self.is_reload,
-            left: None,
         })
     }
 
@@ -351,10 +349,10 @@ impl<K: Key, V: Value> Load<K, V> {
             if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
             }
-            if let Some(left) = &mut self.left {
+            if let Stage::Left(left) = &mut self.stage {
                 let _waiting = wait_for(left, &self.shared);
                 let ending = left.await;
-                self.left = None;
+                self.stage = Stage::Waiting;
                 return Some(self.ended_by_others(ending));
             }
             let (shared, hash, key) = (&self.shared, self.hash, &self.key);

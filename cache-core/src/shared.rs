@@ -298,6 +298,11 @@ impl<K: Key, V: Value> Shared<K, V> {
         Some(value)
     }
 
+    /// Whether there is a value of a key that is not past its TTL. No use of it, where the policy can look without.
+    pub(crate) fn is_fresh<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
+        self.store.read(hash, key, Look::Peek, &self.clock, |_| ()).is_some()
+    }
+
     /// Whether there is anything to serve of a key, stale or not.
     pub(crate) fn has<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
         self.store.look(hash, key, Look::Peek, &self.clock, |_, _| ()).is_some()
