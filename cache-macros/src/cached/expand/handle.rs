@@ -171,8 +171,10 @@ impl<'p> Code<'p> {
         let function = &self.plan.function;
         let Signature { generics, inputs, .. } = function.forwarding_signature(&self.plan.arguments);
         let (returns, bounds) = (&self.plan.returns, &generics.where_clause);
+        // All that it is made of is. Said here, it need not be found out from a body that calls the function itself.
+        let send = self.detached().map(|_| quote!(+ ::core::marker::Send));
         quote! {
-            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #bounds
+            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #send #bounds
         }
     }
 
