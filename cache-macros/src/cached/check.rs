@@ -9,8 +9,9 @@ use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
+use super::combinations;
 use super::detached::{self, Detached};
-use super::freshness::{self, Freshness};
+use super::freshness::Freshness;
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
@@ -97,8 +98,8 @@ pub(super) fn plan(
     function.check(attribute.name(), errors);
     check_alone(attribute, &function, errors);
     check_conflicts(&given, errors);
-    freshness::check(attribute, &given, errors);
     let arguments = function.arguments();
+    combinations::check(attribute, &given, &arguments, errors);
     let returns = check_return(&function, errors);
     let skipped = check_skip(&mut given, &function, &arguments, errors);
     check_receiver(attribute, &given, &skipped, &function, errors);
@@ -154,20 +155,7 @@ pub(super) fn plan(
     };
     let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
     let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);
-    let place = place::of(&function.sig.ident);
-    let in_impl = function.receiver().is_some()
-        || function.names_self_type()
-        || skipped.contains("Self")
-        || place.is_some_and(|place| place != Place::Free);
-    if is_static {
-        check_place(attribute, place, &function, errors);
-    }
-    let placement = match (attribute, in_impl) {
-        (Attribute::In, true) => Placement::Alone,
-        (_, true) => Placement::Impl,
-        (_, false) if reaching.is_empty() => Placement::Free,
-        (_, false) => Placement::Alone,
-    };
+    let placement = placement(attribute, &function, &skipped, !reaching.is_empty(), errors);
     let krate = given
         .krate
         .take()
@@ -180,9 +168,6 @@ pub(super) fn plan(
         .map(|(_, resource)| Agent { resource, of_session });
     let cache_if = keep_if.as_ref();
     let detached = detached::check(attribute, &given.freshness, &function, &arguments, cache_if, errors);
-    if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
-        freshness::check_captures(ttl_fn, &arguments, errors);
-    }
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -228,6 +213,29 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
                 ),
             );
         }
+    }
+}
+
+fn placement(
+    attribute: Attribute,
+    function: &Function,
+    skipped: &HashSet<String>,
+    is_generic: bool,
+    errors: &mut Errors,
+) -> Placement {
+    let place = place::of(&function.sig.ident);
+    let in_impl = function.receiver().is_some()
+        || function.names_self_type()
+        || skipped.contains("Self")
+        || place.is_some_and(|place| place != Place::Free);
+    if attribute != Attribute::In {
+        check_place(attribute, place, function, errors);
+    }
+    match (attribute, in_impl) {
+        (Attribute::In, true) => Placement::Alone,
+        (_, true) => Placement::Impl,
+        (_, false) if is_generic => Placement::Alone,
+        (_, false) => Placement::Free,
     }
 }
 

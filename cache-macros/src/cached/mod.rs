@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod combinations;
 mod detached;
 mod expand;
 mod freshness;
