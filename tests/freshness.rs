@@ -490,7 +490,14 @@ async fn an_error_is_not_kept_in_front_of_a_value() {
     it.clock.advance(MINUTE);
     let fail = || it.cache.try_get_or_load(KEY, || async { Err(Failed::Upstream) });
     assert_eq!(fail().await, Ok(1));
-    it.clock.advance(MINUTE);
+    // The next try is not kept away by it, but by the time between tries.
+    it.clock.advance(SECOND);
+    assert_eq!(
+        it.cache.try_get_or_load(KEY, || async { Ok::<_, Failed>(1) }).await,
+        Ok(1)
+    );
+    assert_eq!(it.cache.stats().loads, 3);
+    it.clock.advance(2 * MINUTE);
     assert_eq!(fail().await, Err(Failed::Upstream));
     it.clock.advance(SECOND);
     assert_eq!(

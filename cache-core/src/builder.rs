@@ -35,6 +35,7 @@ pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 ///     .build();
 /// assert_eq!(cache.name(), "users");
 /// ```
+#[cfg_attr(feature = "test-util", derive(Clone))]
 pub struct Builder<K, V> {
     pub(crate) name: Cow<'static, str>,
     pub(crate) bound: Bound,
@@ -414,12 +415,12 @@ impl<K: Key, V: Value> Builder<K, V> {
     }
 
     pub(crate) fn key_tags(mut self, tags: impl Fn(&K, &mut Tags) + Send + Sync + 'static) -> Self {
-        self.key_tags.push(Box::new(tags));
+        self.key_tags.push(Arc::new(tags));
         self
     }
 
     pub(crate) fn value_tags(mut self, tags: impl Fn(&V, &mut Tags) + Send + Sync + 'static) -> Self {
-        self.value_tags.push(Box::new(tags));
+        self.value_tags.push(Arc::new(tags));
         self
     }
 

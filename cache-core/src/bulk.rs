@@ -49,9 +49,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             });
             let hits = found[before..].iter().filter(|value| value.is_some()).count();
             shared.count_hits(hits as u64);
-            let is_bypassed = world::is_disabled();
-            let missed = if is_bypassed { Count::Bypassed } else { Count::Misses };
-            shared.counters.add(missed, (found.len() - before - hits) as u64);
+            shared.count_misses((found.len() - before - hits) as u64);
         }
         found
     }
@@ -81,7 +79,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             let made: Vec<_> = entries
                 .by_ref()
                 .take(STEP)
-                .map(|(key, value)| Ready::new(shared, key, value))
+                .map(|(key, value)| Ready::new(&shared, key, value))
                 .collect();
             let is_last = made.len() < STEP;
             shared.put_many(made);
@@ -114,7 +112,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let mut rest = Rest {
-            shared,
+            shared: &shared,
             keys: keys.into_iter().map(|key| (shared.hash(key), key)).collect(),
             next: 0,
             evicted: 0,
@@ -139,7 +137,7 @@ impl<K: Key, V: Value> Ready<K, V> {
             shared.tag_key(&key, &mut tags);
             shared.tag_value(&value, &mut tags);
         }
-        let tags = tags.into_set();
+        let tags = tags.into_set(shared.worlds());
         Self {
             entry: shared.entry(shared.hash(&key), key, value, None),
             tags,

@@ -14,9 +14,9 @@ use crate::key::{Key, Value};
 use crate::mutation::MutationGuard;
 use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
 use crate::shared::Shared;
-use crate::stats::{Count, Stats};
+use crate::stats::Stats;
 use crate::tag::{self, Labels, Tags};
-use crate::world;
+use crate::world::{self, Here};
 
 /// A cache that never serves what an invalidation made stale. A cheap clone of one shared cache.
 ///
@@ -83,12 +83,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let found = self.shared.find(self.shared.hash(key), key);
+        let shared = self.shared();
+        let found = shared.find(shared.hash(key), key);
         if found.is_none() {
-            let is_bypassed = world::is_disabled();
-            self.shared
-                .counters
-                .one(if is_bypassed { Count::Bypassed } else { Count::Misses });
+            shared.count_misses(1);
         }
         found
     }
@@ -107,7 +105,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.shared.peek(self.shared.hash(key), key)
+        let shared = self.shared();
+        shared.peek(shared.hash(key), key)
     }
 
     /// The value of a key: from the cache, from a load of that key that is under way, or by running `load`.
@@ -432,7 +431,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.shared.evict(self.shared.hash(key), key)
+        let shared = self.shared();
+        shared.evict(shared.hash(key), key)
     }
 
     /// Evicts everything, with the same force as [`invalidate`](Self::invalidate). Statistics go on.
@@ -451,7 +451,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn clear(&self) {
-        self.shared.clear();
+        self.shared().clear();
     }
 
     /// Begins a mutation of what one key stands for: evicts it now, keeps nothing for it until the guard ends, and
@@ -475,7 +475,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     {
-        MutationGuard::key(&self.shared, self.shared.hash(key), key.to_owned())
+        let shared = self.shared();
+        MutationGuard::key(&shared, shared.hash(key), key.to_owned())
     }
 
     /// Begins a mutation of everything the cache holds.
@@ -495,7 +496,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         reason = "a tier shared between processes will have to hear of it"
     )]
     pub async fn begin_mutation_all(&self) -> MutationGuard {
-        MutationGuard::all(&self.shared)
+        MutationGuard::all(&self.shared())
     }
 
     /// How many entries there are, without those that have expired.
@@ -509,7 +510,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// # }
     /// ```
     pub fn len(&self) -> usize {
-        usize::try_from(self.shared.len()).unwrap_or(usize::MAX)
+        usize::try_from(self.shared().len()).unwrap_or(usize::MAX)
     }
 
     /// Whether there are none.
@@ -531,7 +532,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert_eq!(cache.stats().misses, 1);
     /// ```
     pub fn stats(&self) -> Stats {
-        self.shared.stats()
+        self.shared().stats()
     }
 
     /// Starts to count from zero.
@@ -544,7 +545,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// assert_eq!(cache.stats().misses, 0);
     /// ```
     pub fn reset_stats(&self) {
-        self.shared.reset_stats();
+        self.shared().reset_stats();
     }
 
     /// Its name, which no other cache has that is alive: the one it was given, or, if that was taken when it was made, the
@@ -564,8 +565,10 @@ impl<K: Key, V: Value> Cache<K, V> {
         &self.shared.name
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared<K, V>> {
-        &self.shared
+    /// What is shared by the clones of this cache, or what stands for it where this is called.
+    #[inline]
+    pub(crate) fn shared(&self) -> Here<'_, K, V> {
+        Here::of(&self.shared)
     }
 
     pub(crate) fn insert_labelled(&self, key: K, value: V, labels: Labels<V>) {
@@ -577,7 +580,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     fn put(&self, key: K, value: V, ttl: Option<Duration>, tags: Tags) {
-        let shared = &self.shared;
+        let shared = self.shared();
         shared.reclaim_some();
         let hash = shared.hash(&key);
         if world::is_disabled() {
@@ -589,7 +592,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             shared.tag_key(&key, &mut tags);
             shared.tag_value(&value, &mut tags);
         }
-        let (tags, entry) = (tags.into_set(), shared.entry(hash, key, value, ttl));
+        let (tags, entry) = (tags.into_set(shared.worlds()), shared.entry(hash, key, value, ttl));
         // The reference that is left when nothing was stored goes after the lock.
         let replaced = shared.flights.put(hash, &entry.key, || {
             shared.keep_tagged(Arc::clone(&entry), &tags, tag::NOW)

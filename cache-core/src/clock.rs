@@ -111,6 +111,15 @@ impl Clock {
         }
     }
 
+    /// One like it, for a cache that stands for another one.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn afresh(&self) -> Self {
+        match &self.0 {
+            Source::System(_) => Self::system(),
+            Source::Manual(_) => self.clone(),
+        }
+    }
+
     pub(crate) fn now(&self) -> Nanos {
         match &self.0 {
             Source::System(system) => system.now(),

@@ -17,7 +17,7 @@ use crate::freshness::LoadTimeout;
 use crate::key::{Key, Value};
 use crate::load::{Load, Run};
 use crate::outcome::Outcome;
-use crate::shared::{Shared, Sight};
+use crate::shared::Shared;
 use crate::stats::Count;
 
 /// Makes what a caller returns that did not get a value in time.
@@ -258,9 +258,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, true) {
-            Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+        let look = move |(): &()| {
+            shared
+                .see(hash, &key, true)
+                .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
         };
         obtain((), look, |_: &V| true, on_timeout, |()| load()).await
     }

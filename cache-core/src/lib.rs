@@ -56,8 +56,9 @@
 //! # Features
 //! - `macros` (default): the attributes.
 //! - `tracing`: loads in the background run in the span of the caller that started them.
-//! - `test-util`: for tests, the module `testing`. Entries expire by the clock of the tokio runtime, which a test can pause. It
-//!   makes hits slower, so put it among the dev-dependencies: `cargo add --dev cache-core --features test-util`.
+//! - `test-util`: for tests, the module `testing`. Entries expire by the clock of the tokio runtime, which a test can pause, and
+//!   a test can have its own caches, or none. It makes hits slower, so put it among the dev-dependencies:
+//!   `cargo add --dev cache-core --features test-util`.
 
 mod agent;
 mod background;

@@ -18,7 +18,7 @@ use crate::flight::{Ending, Entered, Flight, FlightId, KeepFailure, SharedError,
 use crate::key::{Key, Value};
 use crate::outcome::{self, Outcome};
 use crate::reentry::{self, Edge, Running};
-use crate::shared::{Claim, Shared, Sight};
+use crate::shared::{Claim, Shared};
 use crate::stats::Count;
 use crate::store::{Entry, Store as _};
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
@@ -90,9 +90,10 @@ impl<K: Key, V: Value> Cache<K, V> {
     {
         let shared = self.shared();
         let hash = shared.hash(&key);
-        let look = |(): &()| match shared.see(hash, &key, false) {
-            Sight::Hit(value) => Ok(value),
-            sight => Err(Load::first(shared, hash, key, None).with(sight.claim())),
+        let look = move |(): &()| {
+            shared
+                .see(hash, &key, false)
+                .map_err(|claim| Load::first(&shared, hash, key, None).with(claim))
         };
         obtain((), look, |_: &V| true, |()| load()).await
     }
@@ -104,7 +105,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = R>,
     {
         let shared = self.shared();
-        let look = |(): &()| Err(Load::again(shared, shared.hash(&key), key, None));
+        let look = move |(): &()| Err(Load::again(&shared, shared.hash(&key), key, None));
         obtain((), look, |_: &V| true, |()| load()).await
     }
 }
@@ -172,7 +173,7 @@ impl<K: Key, V: Value> Load<K, V> {
         let tags = has_tags.then(|| {
             let mut tags = tags;
             shared.tag_key(&key, &mut tags);
-            tags.into_set()
+            tags.into_set(shared.worlds())
         });
         Self {
             shared: Arc::clone(shared),
@@ -534,7 +535,7 @@ impl<K: Key, V: Value> Load<K, V> {
             if let Some(tag_value) = self.tag_value {
                 tag_value(&value, &mut tags);
             }
-            tags.into_set()
+            tags.into_set(self.shared.worlds())
         });
         let entry = self.shared.entry(self.hash, self.key.clone(), value, None);
         self.land(entry, keep, &tags);

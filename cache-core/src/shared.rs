@@ -25,7 +25,9 @@ use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store};
 use crate::tag::{self, Evict, Index, Tag, Tags};
-use crate::world;
+#[cfg(feature = "test-util")]
+use crate::world::WorldId;
+use crate::world::{self, Here, Worlds};
 
 /// How many expired entries a store operation drops on its way, so that no caller pays for a thousand.
 const RECLAIM_BATCH: usize = 64;
@@ -34,7 +36,7 @@ const RECLAIM_BATCH: usize = 64;
 const HITS_TO_AGE: u64 = 1 << 18;
 
 /// What adds the tags that something stands for.
-pub(crate) type TagsOf<T> = Box<dyn Fn(&T, &mut Tags) + Send + Sync>;
+pub(crate) type TagsOf<T> = Arc<dyn Fn(&T, &mut Tags) + Send + Sync>;
 
 pub(crate) struct Shared<K, V> {
     // First, so that the name is free before values are dropped, which is foreign code.
@@ -60,13 +62,20 @@ pub(crate) struct Shared<K, V> {
     watched: AtomicBool,
     /// Whether somebody has been told that a function of a session was called outside of any.
     warned: AtomicBool,
+    /// What its likes are made of, see [`world`].
+    #[cfg(feature = "test-util")]
+    made_of: Builder<K, V>,
+    /// What its likes are known by.
+    #[cfg(feature = "test-util")]
+    serial: u64,
 }
 
 impl<K: Key, V: Value> Shared<K, V> {
     pub(crate) fn new(builder: Builder<K, V>) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
             let types = type_name::<(K, V)>();
-            let registration = Registration::new(&builder.name, builder.kind, types, this.clone());
+            let worlds = Worlds::of_new(builder.kind);
+            let registration = Registration::new(&builder.name, builder.kind, types, this.clone(), worlds);
             Self::registered(builder, registration)
         })
     }
@@ -74,6 +83,10 @@ impl<K: Key, V: Value> Shared<K, V> {
     fn registered(builder: Builder<K, V>, registration: Registration) -> Self {
         let observers = registration.observers();
         Self {
+            #[cfg(feature = "test-util")]
+            made_of: builder.clone(),
+            #[cfg(feature = "test-util")]
+            serial: next_serial(),
             name: Arc::clone(observers.name()),
             store: EitherStore::new(builder.policy, builder.bound, Arc::clone(observers) as _),
             registration,
@@ -94,6 +107,29 @@ impl<K: Key, V: Value> Shared<K, V> {
             watched: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
+    }
+
+    /// An empty cache that is set up like this one, in the world of a test.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn like(&self, world: WorldId) -> Arc<Self> {
+        let mut builder = self.made_of.clone();
+        // Whether it meets paused clocks is a matter of its own.
+        builder.clock = builder.clock.afresh();
+        let registration = Registration::unlisted(&self.name, Worlds::only(world));
+        Arc::new(Self {
+            // So that what was hashed in one world may be looked up in the other.
+            hasher: self.hasher.clone(),
+            ..Self::registered(builder, registration)
+        })
+    }
+
+    #[cfg(feature = "test-util")]
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn worlds(&self) -> Worlds {
+        self.observers().worlds()
     }
 
     /// Whether its entries may carry tags, those apart that a call brings.
@@ -179,6 +215,14 @@ impl<K: Key, V: Value> Shared<K, V> {
             .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())
     }
 
+    /// Counts lookups that found nothing and load nothing.
+    #[inline]
+    pub(crate) fn count_misses(&self, misses: u64) {
+        let is_bypassed = world::is_disabled();
+        let count = if is_bypassed { Count::Bypassed } else { Count::Misses };
+        self.counters.add(count, misses);
+    }
+
     #[inline]
     fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
@@ -194,42 +238,52 @@ impl<K: Key, V: Value> Shared<K, V> {
         }
     }
 
-    /// What there is of a key for one who can load it, by himself or `in_background`; counted if it is a hit.
+    /// The value to serve of a key to one who can load it, by himself or `in_background`, counted as a hit. `Err` for one who
+    /// has to load: with a claim, if there is a value to serve and he is to bring a new one.
     #[inline]
-    pub(crate) fn see<Q>(&self, hash: u64, key: &Q, in_background: bool) -> Sight<V>
+    pub(crate) fn see<Q>(&self, hash: u64, key: &Q, in_background: bool) -> Result<V, Option<Claim>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if world::is_disabled() {
-            return Sight::Nothing;
+            return Err(None);
         }
+        // What is seldom is left for later, so that a hit has little at hand.
         let look = |entry: &Arc<Entry<K, V>>, standing| match standing {
-            Standing::Fresh => Sight::Hit(entry.value.clone()),
-            _ => self.see_closely(entry, standing, in_background),
+            Standing::Fresh => Ok(entry.value.clone()),
+            _ => Err((Arc::clone(entry), standing)),
         };
-        let sight = self.store.look(hash, key, Look::Use, &self.clock, look);
-        if let Some(Sight::Hit(_)) = sight {
-            self.count_hit();
+        match self.store.look(hash, key, Look::Use, &self.clock, look) {
+            Some(Ok(value)) => {
+                self.count_hit();
+                Ok(value)
+            }
+            Some(Err((entry, standing))) => self.see_closely(entry, standing, in_background),
+            None => Err(None),
         }
-        sight.unwrap_or(Sight::Nothing)
     }
 
     #[cold]
-    fn see_closely(&self, entry: &Arc<Entry<K, V>>, standing: Standing, in_background: bool) -> Sight<V> {
+    fn see_closely(
+        &self,
+        entry: Arc<Entry<K, V>>,
+        standing: Standing,
+        in_background: bool,
+    ) -> Result<V, Option<Claim>> {
         let may_be_claimed = match standing {
             Standing::Ripe => in_background,
             Standing::Due => true,
             Standing::Fresh | Standing::Stale => false,
-            Standing::Spent | Standing::Over => return Sight::Nothing,
+            Standing::Spent | Standing::Over => return Err(None),
         };
         if may_be_claimed && entry.facts().claim() {
-            let entry = Arc::clone(entry) as Arc<dyn Kept>;
-            return Sight::Claimed(Claim::new(entry, self.clock.clone()));
+            return Err(Some(Claim::new(entry, self.clock.clone())));
         }
+        self.count_hit();
         if !standing.is_fresh() {
             self.counters.one(Count::Stale);
         }
-        Sight::Hit(entry.value.clone())
+        Ok(entry.value.clone())
     }
 
     /// The value that serves for one whose load has failed, or takes too long.
@@ -515,25 +569,6 @@ impl<K: Key, V: Value> Evict for Shared<K, V> {
     }
 }
 
-/// What a look finds for one who can load.
-pub(crate) enum Sight<V> {
-    /// A value to serve.
-    Hit(V),
-    /// A value to serve, and the looker has taken it on himself to bring a new one.
-    Claimed(Claim),
-    /// Nothing: he has to load.
-    Nothing,
-}
-
-impl<V> Sight<V> {
-    pub(crate) fn claim(self) -> Option<Claim> {
-        match self {
-            Self::Claimed(claim) => Some(claim),
-            Self::Hit(_) | Self::Nothing => None,
-        }
-    }
-}
-
 /// Somebody brings a new value in the place of an entry, until this is dropped.
 pub(crate) struct Claim {
     entry: Arc<dyn Kept>,
@@ -569,6 +604,13 @@ impl Drop for Claim {
     }
 }
 
+#[cfg(feature = "test-util")]
+fn next_serial() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Only uniqueness matters, so no ordering does.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An entry that was removed, and what it was then.
 pub(crate) struct Gone<K, V> {
     pub(crate) entry: Arc<Entry<K, V>>,
@@ -601,15 +643,15 @@ impl<K: Key, V: Value> Registered for Shared<K, V> {
     }
 
     fn count(self: Arc<Self>) -> u64 {
-        self.len()
+        Here::of(&self).len()
     }
 
     fn numbers(self: Arc<Self>) -> Stats {
-        self.stats()
+        Here::of(&self).stats()
     }
 
     fn empty(self: Arc<Self>) {
-        self.clear();
+        Here::of(&self).clear();
     }
 }
 

@@ -63,12 +63,15 @@ impl<K: Key, V: Value> Cache<K, V> {
         L: Fn(K) -> F,
         F: Future<Output = Result<V, E>>,
     {
-        let shared = Arc::clone(self.shared());
+        let cache = self.clone();
         let load = Arc::new(load);
         let keep_if = |_: &V| true;
         each(keys, concurrency, move |key| {
-            let (shared, load) = (Arc::clone(&shared), Arc::clone(&load));
-            async move { one::<Kind<SHARED>, _, _, _, _>(&shared, key, keep_if, |key| load(key)).await }
+            let (cache, load) = (cache.clone(), Arc::clone(&load));
+            async move {
+                let shared = Arc::clone(&cache.shared());
+                one::<Kind<SHARED>, _, _, _, _>(&shared, key, keep_if, |key| load(key)).await
+            }
         })
     }
 }

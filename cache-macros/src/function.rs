@@ -9,8 +9,8 @@ use syn::punctuated::Punctuated;
 use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Lifetime, Pat, PatType, Receiver, ReceiverKind, ReturnType, Signature,
-    Token, Type, Visibility, token,
+    Attribute, Expr, ExprClosure, FnArg, GenericParam, Generics, Lifetime, Pat, PatType, Receiver, ReceiverKind,
+    ReturnType, Signature, Token, Type, Visibility, token,
 };
 
 use crate::error::Errors;
@@ -355,6 +355,42 @@ pub(crate) fn names_ident(tokens: TokenStream, word: &str) -> bool {
         }
         TokenTree::Punct(_) => false,
     })
+}
+
+/// The first of a function's arguments that a closure names.
+pub(crate) fn captured(closure: &ExprClosure, arguments: &[Argument]) -> Option<Ident> {
+    /// The names that are used, and those that are bound on the way.
+    #[derive(Default)]
+    struct Names {
+        used: Vec<Ident>,
+        bound: Vec<Ident>,
+    }
+    impl<'ast> Visit<'ast> for Names {
+        fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
+            self.used.extend(path.path.get_ident().cloned());
+        }
+
+        // A function may be called what an argument is called.
+        fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+            if !matches!(*call.func, Expr::Path(_)) {
+                self.visit_expr(&call.func);
+            }
+            for argument in &call.args {
+                self.visit_expr(argument);
+            }
+        }
+
+        fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {
+            self.bound.push(pat.ident.clone());
+            syn::visit::visit_pat_ident(self, pat);
+        }
+    }
+    let mut names = Names::default();
+    names.visit_expr_closure(closure);
+    let bindings: Vec<Ident> = arguments.iter().flat_map(Argument::bindings).collect();
+    let Names { used, bound } = names;
+    used.into_iter()
+        .find(|name| (bindings.contains(name) || *name == "self") && !bound.contains(name))
 }
 
 /// What of a type cannot be kept: a borrow of something that is not `'static`.

@@ -49,7 +49,6 @@ use crate::flight::SharedError;
 use crate::freshness::LoadTimeout;
 use crate::key::{Key, Value};
 use crate::load::Load;
-use crate::shared::Sight;
 
 /// A batch's body under way, of which only keys and values are known.
 pub(crate) type Bringing<K, V> = Pin<Box<dyn Future<Output = Result<Vec<(K, V)>, SharedError>> + Send>>;
@@ -255,7 +254,7 @@ impl<K: Key, V: Value, E: Clone + Send + Sync + 'static> Batched<K, V, E> {
     /// ```
     pub async fn refresh(&self, key: K) -> Result<Option<V>, E> {
         let shared = self.cache.shared();
-        let load = Load::again(shared, shared.hash(&key), key, None);
+        let load = Load::again(&shared, shared.hash(&key), key, None);
         ask(&self.batches, Err(load), self.on_timeout, || (self.body)()).await
     }
 
@@ -307,10 +306,9 @@ where
 {
     let shared = cache.shared();
     let hash = shared.hash(lookup);
-    match shared.see(hash, lookup, true) {
-        Sight::Hit(value) => Ok(value),
-        sight => Err(Load::first(shared, hash, key(), None).with(sight.claim())),
-    }
+    shared
+        .see(hash, lookup, true)
+        .map_err(|claim| Load::first(&shared, hash, key(), None).with(claim))
 }
 
 /// Asks for each of several keys at once, and gathers what there is.

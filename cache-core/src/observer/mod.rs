@@ -51,6 +51,8 @@ pub use self::stream::{Events, Missed};
 use crate::cache::Cache;
 use crate::key::{Key, Value};
 use crate::registry;
+#[cfg(feature = "test-util")]
+use crate::world::WorldId;
 
 /// Names an observer, for the life of the process.
 ///
@@ -211,6 +213,14 @@ pub fn remove_observer(id: ObserverId) -> bool {
         registry::close_all();
     }
     removed.is_some()
+}
+
+/// Ends what the observers of all caches that were added in a world began, because that world is at its end.
+#[cfg(feature = "test-util")]
+pub(crate) fn forget(world: WorldId) {
+    let (count, former) = EVERYWHERE.remove_of(world);
+    (0..count).for_each(|_| registry::close_all());
+    drop(former);
 }
 
 /// [`add_observer`] until what this returns is dropped.

@@ -29,6 +29,7 @@ use crossbeam_queue::SegQueue;
 use super::ObserverId;
 use super::event::{AnyEvent, Cause, Concerns, Happening, Reason};
 use crate::store::{Journal, Kept};
+use crate::world::{WorldId, Worlds};
 
 /// There may be something in the queue.
 const MAIL: usize = 1;
@@ -39,6 +40,7 @@ const OBSERVER: usize = 2;
 /// Those who are told of the changes of one cache, and what they have not been told yet.
 pub(crate) struct Observers {
     name: Arc<str>,
+    worlds: Worlds,
     /// The number of observers times two, all those of the process together counting as one, and the mail bit.
     state: AtomicUsize,
     own: Set,
@@ -59,6 +61,8 @@ pub(super) type Callback = dyn Fn(&AnyEvent) + Send + Sync;
 #[derive(Clone)]
 struct Observer {
     id: ObserverId,
+    /// Where it was added, if it is one of all caches: it is told of those of that world.
+    world: WorldId,
     callback: Arc<Callback>,
     /// Whether it has panicked before, which is said once.
     has_panicked: Arc<AtomicBool>,
@@ -81,6 +85,7 @@ impl Set {
     pub(super) fn add(&self, callback: Arc<Callback>) -> ObserverId {
         let observer = Observer {
             id: ObserverId::next(),
+            world: WorldId::current(),
             callback,
             has_panicked: Arc::default(),
         };
@@ -94,19 +99,30 @@ impl Set {
     /// What there was before, for the one who took it out: to be dropped when all else is done, because what an observer
     /// has captured goes with it.
     pub(super) fn remove(&self, id: ObserverId) -> Option<impl Sized + use<>> {
-        let mut is_mine = false;
+        let (count, former) = self.retain(|observer| observer.id != id);
+        (count > 0).then_some(former)
+    }
+
+    /// Takes out those that were added in a world. How many, and what there was before.
+    #[cfg(feature = "test-util")]
+    pub(super) fn remove_of(&self, world: WorldId) -> (usize, impl Sized + use<>) {
+        self.retain(|observer| observer.world != world)
+    }
+
+    fn retain(&self, stays: impl Fn(&Observer) -> bool) -> (usize, Members) {
+        let mut count = 0;
         // Whoever loses a race looks again at what the other one left, so the last look is the one that counts.
         let former = self.0.rcu(|members| {
-            is_mine = false;
+            count = 0;
             let members = members.as_ref()?;
-            let rest: Vec<_> = members.iter().filter(|it| it.id != id).cloned().collect();
-            is_mine = rest.len() < members.len();
-            if !is_mine {
+            let rest: Vec<_> = members.iter().filter(|it| stays(it)).cloned().collect();
+            count = members.len() - rest.len();
+            if count == 0 {
                 return Some(Arc::clone(members));
             }
             (!rest.is_empty()).then(|| Arc::new(rest))
         });
-        is_mine.then_some(former)
+        (count, former)
     }
 }
 
@@ -115,9 +131,10 @@ pub(super) static EVERYWHERE: Set = Set::new();
 
 impl Observers {
     /// Of a cache that is being made.
-    pub(crate) fn new(name: Arc<str>, is_open: bool) -> Self {
+    pub(crate) fn new(name: Arc<str>, is_open: bool, worlds: Worlds) -> Self {
         Self {
             name,
+            worlds,
             state: AtomicUsize::new(if is_open { OBSERVER } else { 0 }),
             own: Set::new(),
             queue: SegQueue::new(),
@@ -127,6 +144,11 @@ impl Observers {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// The worlds of the cache.
+    pub(crate) fn worlds(&self) -> Worlds {
+        self.worlds
     }
 
     /// Somebody will observe.
@@ -220,7 +242,7 @@ impl Observers {
             let _turn = Turn(self);
             self.state.fetch_and(!MAIL, Ordering::AcqRel);
             while let Some(record) = self.queue.pop() {
-                record.deliver();
+                record.deliver(self.worlds);
             }
         }
     }
@@ -239,8 +261,9 @@ impl Drop for Turn<'_> {
 }
 
 impl Record {
-    fn deliver(self) {
+    fn deliver(self, worlds: Worlds) {
         let everywhere = self.everywhere.iter().flat_map(|members| members.iter());
+        let everywhere = everywhere.filter(|observer| worlds.has(observer.world));
         for observer in self.own.iter().flat_map(|members| members.iter()).chain(everywhere) {
             observer.tell(&self.event);
         }

@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Barrier};
 
 use super::*;
+use crate::registry::Kind;
+use crate::world::Worlds;
 
 const TIMES: usize = 1_000_000;
 
@@ -39,7 +41,7 @@ fn random(round: usize) -> usize {
 #[test]
 fn nobody_leaves_mail_to_one_who_has_stopped_looking() {
     const ROUNDS: usize = 50_000;
-    let observers = Observers::new("mail".into(), false);
+    let observers = Observers::new("mail".into(), false, Worlds::of_new(Kind::Builder));
     let told = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&told);
     observers.add(Arc::new(move |_| {

@@ -10,13 +10,10 @@ use super::elements::{Elements, ShowsAll};
 use super::parts::Lookup;
 use super::slot::{Own, Settings};
 use crate::cache::Cache;
-use crate::detached;
-use crate::freshness::LoadTimeout;
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 use crate::outcome::Outcome;
-use crate::shared::Sight;
 use crate::stats::Stats;
 
 /// The handle of a function.
@@ -73,27 +70,8 @@ where
     obtain(given, look, keep_if, load)
 }
 
-/// The same for a load that runs as a task of its own.
-///
-/// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
-pub fn spawn<H, G, R, F>(
-    is_refresh: bool,
-    given: G,
-    keep_if: impl FnOnce(&Kept<H>) -> bool + Send + 'static,
-    on_timeout: Option<fn(LoadTimeout) -> R>,
-    load: impl FnOnce(G) -> F,
-) -> impl Future<Output = R>
-where
-    H: Handle<Elements: ShowsAll<G>, Kind: 'static>,
-    R: Outcome<H::Kind, Value = Kept<H>> + Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let look = move |given: &G| look::<H::Elements, _, _>(cache::<H>(), is_refresh, true, given);
-    detached::obtain(given, look, keep_if, on_timeout, load)
-}
-
 /// The first look, for all functions of the same types.
-fn look<E: ShowsAll<G>, V: Value, G>(
+pub(super) fn look<E: ShowsAll<G>, V: Value, G>(
     cache: &Cache<E::Key, V>,
     is_refresh: bool,
     in_background: bool,
@@ -102,15 +80,14 @@ fn look<E: ShowsAll<G>, V: Value, G>(
     let (shared, lookup) = (cache.shared(), E::parts(given));
     let hash = shared.hash(&lookup);
     if lookup.is_outside() {
-        return Err(Load::outside(shared, lookup.key()));
+        return Err(Load::outside(&shared, lookup.key()));
     }
     if is_refresh {
-        return Err(Load::again(shared, hash, lookup.key(), None));
+        return Err(Load::again(&shared, hash, lookup.key(), None));
     }
-    match shared.see(hash, &lookup, in_background) {
-        Sight::Hit(value) => Ok(value),
-        sight => Err(Load::first(shared, hash, lookup.key(), None).with(sight.claim())),
-    }
+    shared
+        .see(hash, &lookup, in_background)
+        .map_err(|claim| Load::first(&shared, hash, lookup.key(), None).with(claim))
 }
 
 /// The handle's `invalidate`.

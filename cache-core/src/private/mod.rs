@@ -4,28 +4,30 @@
 
 mod arguments;
 mod elements;
+mod freshness;
 pub mod handle;
 mod labels;
 mod parts;
 mod slot;
+pub mod task;
 
 use std::any::Any;
 use std::future::Future;
 
 pub use self::arguments::*;
 pub use self::elements::*;
+pub use self::freshness::*;
 pub use self::labels::*;
 pub use self::parts::*;
 pub use self::slot::{Own, Settings, Slot, of_kind, owner};
 pub use crate::agent::AgentFunction;
 use crate::cache::Cache;
-use crate::detached;
-pub use crate::freshness::{Jitter, LoadTimeout};
+pub use crate::freshness::Jitter;
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
 pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
-use crate::shared::{Claim, Sight};
+use crate::shared::Claim;
 pub use inventory;
 
 /// What is kept of a return type.
@@ -59,6 +61,8 @@ pub struct Miss<K> {
     is_outside: bool,
     /// There is a value to serve, and this is to bring a new one.
     claim: Option<Claim>,
+    /// It is of one who did not look.
+    is_reload: bool,
 }
 
 impl<K: crate::Key> Miss<K> {
@@ -68,24 +72,18 @@ impl<K: crate::Key> Miss<K> {
             key: lookup.key(),
             is_outside: lookup.is_outside(),
             claim,
+            is_reload: false,
         }
     }
 
     /// What goes on with it.
     fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
-            Load::outside(cache.shared(), self.key)
+            Load::outside(&cache.shared(), self.key)
+        } else if self.is_reload {
+            Load::again(&cache.shared(), self.hash, self.key, labels)
         } else {
-            Load::first(cache.shared(), self.hash, self.key, labels).with(self.claim)
-        }
-    }
-
-    /// The same for one who did not look.
-    fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
-        if self.is_outside {
-            Load::outside(cache.shared(), self.key)
-        } else {
-            Load::again(cache.shared(), self.hash, self.key, labels)
+            Load::first(&cache.shared(), self.hash, self.key, labels).with(self.claim)
         }
     }
 }
@@ -101,21 +99,6 @@ where
     look(cache, lookup, false).map(R::hit)
 }
 
-/// The same for a load that runs as a task of its own.
-pub fn find_detached<const KIND: u8, K, V, R, L>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    lookup: &L,
-) -> Result<R, Miss<K>>
-where
-    K: crate::Key,
-    V: Value,
-    L: Lookup<Key = K>,
-    R: Outcome<Kind<KIND>, Value = V>,
-{
-    look(cache, lookup, true).map(R::hit)
-}
-
 fn look<K, V, L>(cache: &Cache<K, V>, lookup: &L, in_background: bool) -> Result<V, Miss<K>>
 where
     K: crate::Key,
@@ -124,10 +107,9 @@ where
 {
     let shared = cache.shared();
     let hash = shared.hash(lookup);
-    match shared.see(hash, lookup, in_background) {
-        Sight::Hit(value) => Ok(value),
-        sight => Err(Miss::of(hash, lookup, sight.claim())),
-    }
+    shared
+        .see(hash, lookup, in_background)
+        .map_err(|claim| Miss::of(hash, lookup, claim))
 }
 
 /// The cache a user named, if it is one for these keys and this return type.
@@ -142,7 +124,10 @@ pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<Kind<KIND>>>(
 
 /// What a lookup would have to go on with, for one who does not look.
 pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lookup: &L) -> Miss<K> {
-    Miss::of(cache.shared().hash(lookup), lookup, None)
+    Miss {
+        is_reload: true,
+        ..Miss::of(cache.shared().hash(lookup), lookup, None)
+    }
 }
 
 /// A miss that has forgotten the type of its key.
@@ -152,6 +137,7 @@ pub struct ErasedMiss {
     key: Box<dyn Any + Send + Sync>,
     is_outside: bool,
     claim: Option<Claim>,
+    is_reload: bool,
 }
 
 /// Forgets the type of the key, and with it the borrow that a type without a name carries.
@@ -161,6 +147,7 @@ pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
         key: Box::new(miss.key),
         is_outside: miss.is_outside,
         claim: miss.claim,
+        is_reload: miss.is_reload,
     }
 }
 
@@ -175,6 +162,7 @@ pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
             key: *key,
             is_outside: miss.is_outside,
             claim: miss.claim,
+            is_reload: miss.is_reload,
         },
         Err(_) => unreachable!("the key of another function"),
     }
@@ -212,50 +200,8 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
     F: Future<Output = R>,
 {
-    let look = move |(): &()| Err(miss.reload(cache, None));
+    let look = move |(): &()| Err(miss.load(cache, None));
     obtain((), look, keep_if, move |()| load())
-}
-
-/// What follows on a miss, for a load that runs as a task of its own.
-///
-/// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
-pub fn load_detached<const KIND: u8, K, V, R, F>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    miss: Miss<K>,
-    labels: Option<Labels<V>>,
-    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
-    on_timeout: Option<fn(LoadTimeout) -> R>,
-    load: impl FnOnce() -> F,
-) -> impl Future<Output = R>
-where
-    K: crate::Key,
-    V: Value,
-    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let look = move |(): &()| Err(miss.load(cache, labels));
-    detached::obtain((), look, keep_if, on_timeout, move |()| load())
-}
-
-/// The handle's `refresh`, likewise.
-pub fn refresh_detached<const KIND: u8, K, V, R, F>(
-    _kind: Kind<KIND>,
-    cache: &Cache<K, V>,
-    miss: Miss<K>,
-    labels: Option<Labels<V>>,
-    keep_if: impl FnOnce(&V) -> bool + Send + 'static,
-    on_timeout: Option<fn(LoadTimeout) -> R>,
-    load: impl FnOnce() -> F,
-) -> impl Future<Output = R>
-where
-    K: crate::Key,
-    V: Value,
-    R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let look = move |(): &()| Err(miss.reload(cache, labels));
-    detached::obtain((), look, keep_if, on_timeout, move |()| load())
 }
 
 /// The handle's `clear`.
@@ -269,12 +215,13 @@ pub fn begin<L: Lookup, V: Value>(lookup: &L, cache: &Cache<L::Key, V>) -> Mutat
     if lookup.is_outside() {
         return MutationGuard::nothing();
     }
-    MutationGuard::key(cache.shared(), cache.shared().hash(lookup), lookup.key())
+    let shared = cache.shared();
+    MutationGuard::key(&shared, shared.hash(lookup), lookup.key())
 }
 
 /// Begins the mutation of all keys.
 pub fn begin_all<K: crate::Key, V: Value>(cache: &Cache<K, V>) -> MutationGuard {
-    MutationGuard::all(cache.shared())
+    MutationGuard::all(&cache.shared())
 }
 
 /// Ends mutations, in the order in which they began.

@@ -32,6 +32,7 @@ use self::names::Numbers;
 use crate::observer::Observers;
 use crate::stats::Stats;
 use crate::store::Policy;
+use crate::world::Worlds;
 
 /// What made a cache.
 ///
@@ -321,6 +322,18 @@ struct Registry {
     functions: HashMap<Box<str>, BTreeSet<Arc<str>>>,
     /// Observers of all caches.
     everywhere: usize,
+    /// Of caches that stand for others in the world of a test, and so are not listed.
+    #[cfg(feature = "test-util")]
+    unlisted: Vec<Arc<Observers>>,
+}
+
+impl Registry {
+    /// For the observers of each cache.
+    fn each(&self, act: impl Fn(&Observers)) {
+        self.live.values().for_each(|live| act(&live.observers));
+        #[cfg(feature = "test-util")]
+        self.unlisted.iter().for_each(|observers| act(observers));
+    }
 }
 
 struct Live {
@@ -338,18 +351,20 @@ pub(crate) struct Registration {
     observers: Arc<Observers>,
     /// The name that a function's cache was to have.
     declared: Option<Box<str>>,
+    #[cfg(feature = "test-util")]
+    is_listed: bool,
 }
 
 impl Registration {
     /// Registers a cache that is being made. `types` says what it is a cache of.
-    pub(crate) fn new(name: &str, kind: Kind, types: &str, cache: Weak<dyn Registered>) -> Self {
+    pub(crate) fn new(name: &str, kind: Kind, types: &str, cache: Weak<dyn Registered>, worlds: Worlds) -> Self {
         let mut locked = registry();
         let registry = &mut *locked;
         let unique: Arc<str> = registry
             .numbers
             .take(name, |name| registry.live.contains_key(name))
             .into();
-        let observers = Arc::new(Observers::new(Arc::clone(&unique), registry.everywhere > 0));
+        let observers = Arc::new(Observers::new(Arc::clone(&unique), registry.everywhere > 0, worlds));
         let live = Live {
             cache,
             observers: Arc::clone(&observers),
@@ -369,7 +384,25 @@ impl Registration {
                  {types}) as cache `{unique}`; give one of them another with `name = \"..\"`"
             );
         }
-        Self { observers, declared }
+        Self {
+            observers,
+            declared,
+            #[cfg(feature = "test-util")]
+            is_listed: true,
+        }
+    }
+
+    /// Registers a cache that stands for the one of this name: nobody finds it, and only observers of all caches are told of it.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn unlisted(name: &Arc<str>, worlds: Worlds) -> Self {
+        let mut registry = registry();
+        let observers = Arc::new(Observers::new(Arc::clone(name), registry.everywhere > 0, worlds));
+        registry.unlisted.push(Arc::clone(&observers));
+        Self {
+            observers,
+            declared: None,
+            is_listed: false,
+        }
     }
 
     pub(crate) fn observers(&self) -> &Arc<Observers> {
@@ -381,6 +414,14 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let name = self.observers.name();
         let mut registry = registry();
+        #[cfg(feature = "test-util")]
+        if !self.is_listed {
+            let place = registry.unlisted.iter().position(|it| Arc::ptr_eq(it, &self.observers));
+            let gone = place.map(|place| registry.unlisted.swap_remove(place));
+            drop(registry);
+            drop(gone);
+            return;
+        }
         let gone = registry.live.remove(name);
         registry.numbers.give_back(name);
         if let Some(declared) = &self.declared
@@ -405,7 +446,7 @@ pub(crate) fn open_all() {
     let mut registry = registry();
     registry.everywhere += 1;
     if registry.everywhere == 1 {
-        registry.live.values().for_each(|live| live.observers.open());
+        registry.each(Observers::open);
     }
 }
 
@@ -414,6 +455,6 @@ pub(crate) fn close_all() {
     let mut registry = registry();
     registry.everywhere -= 1;
     if registry.everywhere == 0 {
-        registry.live.values().for_each(|live| live.observers.close());
+        registry.each(Observers::close);
     }
 }

@@ -57,6 +57,7 @@ pub(crate) trait Store<K, V>: Send + Sync + Sized {
         Q: Equivalent<K> + ?Sized;
 
     /// The same of an entry that is fresh.
+    #[inline]
     fn read<Q, R>(
         &self,
         hash: u64,

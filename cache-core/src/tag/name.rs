@@ -5,23 +5,30 @@ use std::sync::Arc;
 
 use crate::agent::Resource;
 use crate::session::SessionId;
+use crate::world::{WorldId, Worlds};
 
 /// A tag, of a user's or of the library's own. A user's is as it was written; the library's begin with a NUL and a letter,
 /// and so does a user's that begins with a NUL.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Tag(Arc<str>);
+pub(crate) struct Tag(Arc<str>, WorldId);
 
 impl Tag {
     fn new(tag: fmt::Arguments<'_>) -> Self {
-        Self(fmt::format(tag).into())
+        Self(fmt::format(tag).into(), WorldId::current())
     }
 
     pub(crate) fn user(text: &str) -> Self {
         if text.starts_with('\0') {
             Self::new(format_args!("\0u{text}"))
         } else {
-            Self(text.into())
+            Self(text.into(), WorldId::current())
         }
+    }
+
+    /// The same in another world.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn of(self, world: WorldId) -> Self {
+        Self(self.0, world)
     }
 
     /// Everything of a resource.
@@ -81,9 +88,9 @@ impl Tags {
         tags.add_to(self);
     }
 
-    /// Each once.
-    pub(crate) fn into_set(self) -> Vec<Tag> {
-        let mut tags = self.0;
+    /// Each once, for an entry of a cache of these worlds.
+    pub(crate) fn into_set(self, worlds: Worlds) -> Vec<Tag> {
+        let mut tags = worlds.put_on(self.0);
         tags.sort_unstable();
         tags.dedup();
         tags

@@ -7,6 +7,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, UnOp};
 
+use super::freshness::{self, Freshness};
 use super::{Attribute, tags};
 use crate::duration;
 use crate::error::Errors;
@@ -36,6 +37,9 @@ pub(super) struct Arguments {
     pub(super) tag_fn: Worded<Expr>,
     pub(super) resource: Worded<Resource>,
     pub(super) scope: Worded<Scope>,
+    pub(super) freshness: Freshness,
+    /// The words, in the order in which they were written.
+    pub(super) written: Vec<Ident>,
     /// Nothing that was written may have been meant as a resource.
     may_miss_resource: bool,
 }
@@ -52,6 +56,7 @@ pub(super) enum Policy {
     TinyLfu,
 }
 
+/// With those of [`Freshness`] behind `tti`.
 const STATIC: [&str; 14] = [
     "max_size",
     "unbounded",
@@ -68,10 +73,10 @@ const STATIC: [&str; 14] = [
     "tag_fn",
     "crate",
 ];
-const OWNED: [&str; 6] = ["key", "skip", "cache_if", "tags", "tag_fn", "crate"];
+const OWNED: [&str; 7] = ["key", "skip", "cache_if", "tags", "tag_fn", "detached", "crate"];
 /// What only a function of a resource has.
 const OF_RESOURCE: [&str; 2] = ["resource", "scope"];
-/// What belongs to the builder of a cache of one's own.
+/// What belongs to the builder of a cache of one's own, beside those of [`Freshness`] but `detached`.
 const BUILDER: [&str; 8] = [
     "max_size",
     "unbounded",
@@ -144,8 +149,20 @@ impl Arguments {
             skip_args(attribute, &keyword, errors);
             return;
         }
+        self.written.push(keyword.clone());
+        let is_of_freshness = freshness::WORDS.contains(&&*word);
         match &*word {
-            setting if attribute == Attribute::In && BUILDER.contains(&setting) => of_builder(&keyword, errors),
+            setting
+                if attribute == Attribute::In
+                    && (BUILDER.contains(&setting) || is_of_freshness && word != "detached") =>
+            {
+                of_builder(&keyword, errors);
+            }
+            _ if is_of_freshness => {
+                if self.freshness.take(&keyword, form, errors).is_none() {
+                    not_like_this(&keyword, errors);
+                }
+            }
             "tags" | "tag_fn" => self.take_tags(&keyword, form, errors),
             "resource" | "scope" => self.take_resource(attribute, &keyword, form, errors),
             _ => self.take_setting(attribute, &keyword, form, errors),
@@ -267,7 +284,8 @@ fn of_builder(keyword: &Ident, errors: &mut Errors) {
         "unbounded" => ".unbounded()".to_owned(),
         "max_weight" | "weigher" => ".max_weight(1_000_000, weigher)".to_owned(),
         "name" => ".name(\"users\")".to_owned(),
-        _ => ".max_size(1_000)".to_owned(),
+        "max_size" => ".max_size(1_000)".to_owned(),
+        word => freshness::example_of_builder(word).to_owned(),
     };
     errors.at(
         keyword,
@@ -284,10 +302,11 @@ fn not_like_this(keyword: &Ident, errors: &mut Errors) {
 }
 
 fn allowed(attribute: Attribute) -> Vec<&'static str> {
+    let (before, behind) = STATIC.split_at(4);
     match attribute {
         Attribute::In => OWNED.to_vec(),
-        Attribute::Lru | Attribute::Ttl => STATIC.to_vec(),
-        Attribute::Agent => [&OF_RESOURCE[..], &STATIC].concat(),
+        Attribute::Lru | Attribute::Ttl => [before, &freshness::WORDS, behind].concat(),
+        Attribute::Agent => [&OF_RESOURCE, before, &freshness::WORDS, behind].concat(),
     }
 }
 
@@ -308,7 +327,8 @@ fn example(keyword: &str) -> &'static str {
         "tag_fn" => "`tag_fn = |value| [format!(\"item:{}\", value.id)]`",
         "resource" => "`resource = \"cart\"`",
         "scope" => "`scope = \"session\"`",
-        _ => "`crate = ::cache_core`",
+        "crate" => "`crate = ::cache_core`",
+        word => freshness::example(word),
     }
 }
 
@@ -348,14 +368,18 @@ fn check_count(keyword: &Ident, expr: &Expr, errors: &mut Errors) -> bool {
     false
 }
 
-fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime> {
+pub(super) fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime> {
+    let example = example(&keyword.to_string());
     let message = match &expr {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..
         }) => match duration::parse(&text.value()) {
-            Ok(Duration::ZERO) => {
-                format!("a `{keyword}` of zero keeps nothing: write how long, as in \"60s\", or leave `{keyword}` out")
-            }
+            Ok(Duration::ZERO) => format!(
+                "{} `{keyword}` of zero {}: write how long, as in \"{}\", or leave `{keyword}` out",
+                if keyword == "err_ttl" { "an" } else { "a" },
+                freshness::of_zero(&keyword.to_string()),
+                example.split('"').nth(1).unwrap_or("60s"),
+            ),
             Ok(known) => return Some(Lifetime::Known(known)),
             Err(message) => message,
         },
@@ -365,7 +389,7 @@ fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Option<Lifetime
             let digits = number.base10_digits();
             format!("`{keyword}` needs a unit: write `{keyword} = \"{digits}s\"`, or a `Duration`")
         }
-        Expr::Lit(_) => format!("`{keyword}` is a duration: write `{keyword} = \"60s\"`, or a `Duration`"),
+        Expr::Lit(_) => format!("`{keyword}` is a duration: write {example}, or a `Duration`"),
         _ => return Some(Lifetime::Computed(expr)),
     };
     errors.at(expr, message);

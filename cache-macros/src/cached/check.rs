@@ -9,6 +9,8 @@ use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
+use super::detached::{self, Detached};
+use super::freshness::{self, Freshness};
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
@@ -34,6 +36,8 @@ pub(super) struct Plan {
     pub(super) placement: Placement,
     pub(super) labels: Labels,
     pub(super) agent: Option<Agent>,
+    /// Its loads may outlive their calls.
+    pub(super) detached: Option<Detached>,
 }
 
 /// Of `#[agent_cached]`.
@@ -60,6 +64,7 @@ pub(super) struct Settings {
     pub(super) bound: BoundBy,
     pub(super) ttl: Option<Lifetime>,
     pub(super) tti: Option<Lifetime>,
+    pub(super) freshness: Freshness,
     pub(super) policy: Policy,
     pub(super) name: Option<String>,
     /// Which attribute said so.
@@ -92,6 +97,7 @@ pub(super) fn plan(
     function.check(attribute.name(), errors);
     check_alone(attribute, &function, errors);
     check_conflicts(&given, errors);
+    freshness::check(attribute, &given, errors);
     let arguments = function.arguments();
     let returns = check_return(&function, errors);
     let skipped = check_skip(&mut given, &function, &arguments, errors);
@@ -172,6 +178,11 @@ pub(super) fn plan(
         .resource
         .take()
         .map(|(_, resource)| Agent { resource, of_session });
+    let cache_if = keep_if.as_ref();
+    let detached = detached::check(attribute, &given.freshness, &function, &arguments, cache_if, errors);
+    if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
+        freshness::check_captures(ttl_fn, &arguments, errors);
+    }
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -189,6 +200,7 @@ pub(super) fn plan(
         placement,
         labels,
         agent,
+        detached,
         function,
     })
 }
@@ -491,12 +503,13 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
         (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
         _ => BoundBy::Size(default_size),
     };
-    let default_ttl = matches!(attribute, Attribute::Ttl | Attribute::Agent)
+    let default_ttl = (matches!(attribute, Attribute::Ttl | Attribute::Agent) && given.freshness.ttl_fn.is_none())
         .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
     Settings {
         bound,
         ttl: given.ttl.map(|(_, ttl)| ttl).or(default_ttl),
         tti: given.tti.map(|(_, tti)| tti),
+        freshness: given.freshness,
         policy: given.policy.map_or(Policy::Lru, |(_, policy)| policy),
         name: given.name.map(|(_, name)| name.value()),
         attribute,

@@ -2,7 +2,9 @@
 
 mod arguments;
 mod check;
+mod detached;
 mod expand;
+mod freshness;
 mod tags;
 
 pub(crate) use self::expand::hidden_of_method;

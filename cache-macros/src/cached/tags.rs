@@ -1,13 +1,12 @@
 //! `tags(..)` and `tag_fn = ..`: what they say, and whether it can be known of an entry.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use syn::ext::IdentExt as _;
-use syn::visit::Visit;
 use syn::{Expr, ExprClosure, Member, UnOp};
 
 use super::arguments::Worded;
 use crate::error::Errors;
-use crate::function::{Argument, Function, names_ident};
+use crate::function::{Argument, Function, captured, names_ident};
 use crate::template::{Root, Template};
 
 /// What an entry is tagged with.
@@ -141,40 +140,7 @@ fn whole(expr: &Expr) -> Option<Vec<String>> {
 
 /// Notes arguments in a `tag_fn`, which has none of them.
 fn check_captures(closure: &ExprClosure, known: &Known<'_>, errors: &mut Errors) {
-    /// The names that are used, and those that are bound on the way.
-    #[derive(Default)]
-    struct Names {
-        used: Vec<Ident>,
-        bound: Vec<Ident>,
-    }
-    impl<'ast> Visit<'ast> for Names {
-        fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
-            self.used.extend(path.path.get_ident().cloned());
-        }
-
-        // A function may be called what an argument is called.
-        fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-            if !matches!(*call.func, Expr::Path(_)) {
-                self.visit_expr(&call.func);
-            }
-            for argument in &call.args {
-                self.visit_expr(argument);
-            }
-        }
-
-        fn visit_pat_ident(&mut self, pat: &'ast syn::PatIdent) {
-            self.bound.push(pat.ident.clone());
-            syn::visit::visit_pat_ident(self, pat);
-        }
-    }
-    let mut names = Names::default();
-    names.visit_expr_closure(closure);
-    let bindings: Vec<Ident> = known.arguments.iter().flat_map(Argument::bindings).collect();
-    let captured = names
-        .used
-        .iter()
-        .find(|name| (bindings.contains(name) || *name == "self") && !names.bound.contains(name));
-    if let Some(name) = captured {
+    if let Some(name) = captured(closure, known.arguments) {
         let example = if name == "self" {
             "shop:{self.id}".to_owned()
         } else {

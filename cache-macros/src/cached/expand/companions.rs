@@ -128,7 +128,7 @@ impl Code<'_> {
         } else {
             quote!(#private::owner::<()>())
         };
-        let make = self.labelled(self.builder(settings));
+        let make = self.labelled(self.with_ttl_fn(settings, self.builder(settings)));
         let registration = self.registration();
         let slot = quote! {
             #registration
@@ -185,8 +185,8 @@ impl Code<'_> {
                 quote!(.max_size(#size))
             }
             BoundBy::Weight { max, weigher } => {
-                let max = quote_spanned!(max.span()=> const MAX_WEIGHT: u64 = #max;);
-                quote!(.max_weight({ #max MAX_WEIGHT }, #weigher))
+                let max = quote_spanned!(max.span()=> const __CACHE_MAX_WEIGHT: u64 = #max;);
+                quote!(.max_weight({ #max __CACHE_MAX_WEIGHT }, #weigher))
             }
             BoundBy::Nothing => quote!(.unbounded()),
         };
@@ -203,7 +203,8 @@ impl Code<'_> {
             Policy::TinyLfu => Some(quote!(.policy(#krate::Policy::TinyLfu))),
         };
         let (private, kind) = (&self.private, self.kind_of_cache(settings));
-        quote!(#private::of_kind(#krate::Cache::builder(), #kind).name(#name) #bound #ttl #tti #policy)
+        let freshness = self.freshness(settings);
+        quote!(#private::of_kind(#krate::Cache::builder(), #kind).name(#name) #bound #ttl #tti #freshness #policy)
     }
 
     /// What the registry calls such a cache.
@@ -272,11 +273,26 @@ impl Code<'_> {
             ident: Ident::new("refresh", self.name().span()),
             ..self.plan.function.forwarding_signature(&self.plan.arguments)
         };
-        let uncached = self.call_uncached(&home);
         let miss = hidden("miss");
         let (keep_miss, use_miss) = self.carry(&miss);
         let value_name = hidden("value");
-        let (reload, labels) = self.loading("refresh", &home);
+        let reload = match self.detached() {
+            Some(detached) => {
+                let load = self.load_of_its_own(detached, None, &home);
+                let rest = self.spawned(&home, &load);
+                self.by_task(
+                    &quote!(load),
+                    detached,
+                    &quote!(#private::Kind::<#kind>, #the_cache, #use_miss, #rest),
+                )
+            }
+            None => {
+                let uncached = self.call_uncached(&home);
+                let (reload, labels) = self.loading("refresh", &home);
+                quote!(#reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached))
+            }
+        };
+        let of_refresh = self.doc_of_refresh();
         let insert = match self.labels(&home) {
             None if !self.is_by_session() => {
                 quote!(#found_cache.insert(#private::Lookup::key(&#key), #value_name).await;)
@@ -300,14 +316,14 @@ impl Code<'_> {
                 #private::clear(#the_cache).await;
             }
 
-            #[doc = "Runs the body now and stores what it returns, whatever the cache holds."]
+            #[doc = #of_refresh]
             #vis #refresh {
                 let #miss = {
                     let #key = #make_key;
                     let #miss = #private::miss(#cache, &#key);
                     #keep_miss
                 };
-                #reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached).await
+                #reload.await
             }
 
             #[doc = "The kept value of these arguments, if there is one, without being counted."]
@@ -353,8 +369,8 @@ pub(super) fn count(size: &TokenStream) -> TokenStream {
     match syn::parse2::<syn::LitInt>(size.clone()) {
         Ok(number) if number.suffix().is_empty() => size.clone(),
         _ => {
-            let typed = quote_spanned!(size.span()=> const MAX_SIZE: usize = #size;);
-            quote!({ #typed MAX_SIZE })
+            let typed = quote_spanned!(size.span()=> const __CACHE_MAX_SIZE: usize = #size;);
+            quote!({ #typed __CACHE_MAX_SIZE })
         }
     }
 }

@@ -48,6 +48,7 @@ impl<'p> Code<'p> {
         let refresh = self.handing_on(&self.companion("refresh", false), &[]);
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let value = hidden("value");
+        let of_refresh = self.doc_of_refresh();
         quote! {
             #shell
 
@@ -86,7 +87,7 @@ impl<'p> Code<'p> {
                     #private::handle::clear::<Self>()
                 }
 
-                #[doc = "Runs the body now and stores what it returns, whatever the cache holds."]
+                #[doc = #of_refresh]
                 #vis #refresh {
                     Self::__call(true, #(#names),*)
                 }
@@ -144,8 +145,15 @@ impl<'p> Code<'p> {
         let sig = self.handing_on(&self.companion("call", true), &[quote!(#is_refresh: bool)]);
         let given = self.given();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
-        let load = quote!(move |#given| Self::uncached(#(#names),*));
         let keep_if = self.keep_if();
+        if let Some(detached) = self.detached() {
+            let on_timeout = self.on_timeout();
+            let load = self.load_of_its_own(detached, Some(&given), &quote!(Self));
+            let given = quote!(#is_refresh, #given, #keep_if, #on_timeout, #load);
+            let call = self.by_task(&quote!(call::<Self, _, _, _>), detached, &given);
+            return quote!(#sig { #call });
+        }
+        let load = quote!(move |#given| Self::uncached(#(#names),*));
         quote! {
             #sig {
                 #private::handle::call::<Self, _, _, _>(#is_refresh, #given, #keep_if, #load)
@@ -174,13 +182,14 @@ impl<'p> Code<'p> {
         let private = &self.private;
         let settings_of = self.constant_settings(settings);
         let is_constant = settings_of.is_some();
-        let make = (!is_constant || self.has_labels()).then(|| {
+        let make = (!is_constant || self.has_labels() || settings.freshness.ttl_fn.is_some()).then(|| {
             let known = hidden("settings");
             let (name, builder) = if is_constant {
                 (quote!(#known), quote!(#known.builder()))
             } else {
                 (quote!(_), self.builder(settings))
             };
+            let builder = self.with_ttl_fn(settings, builder);
             let (registration, builder) = (self.registration(), self.labelled(builder));
             quote! {
                 fn make(#name: &#private::Settings) -> #private::handle::CacheOf<Self> {
@@ -222,6 +231,10 @@ impl<'p> Code<'p> {
                 None => {}
             }
         }
+        if !settings.freshness.is_constant() {
+            return None;
+        }
+        setters.extend(self.freshness(settings));
         if let Policy::TinyLfu = settings.policy {
             setters.extend(quote!(.policy(#krate::Policy::TinyLfu)));
         }

@@ -10,6 +10,8 @@
 
 mod begin;
 mod companions;
+mod detached;
+mod freshness;
 mod handle;
 mod key;
 mod tags;
@@ -17,7 +19,7 @@ mod tags;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Expr, Type};
+use syn::{Expr, ReceiverKind, Type};
 
 use super::check::{Home, Key, Placement, Plan};
 use crate::function::{Argument, hidden, names_ident, with_static_lifetimes};
@@ -164,15 +166,21 @@ impl<'p> Code<'p> {
             Key::Parts(parts) => parts.iter().filter_map(|(_, part)| part.check(private)).collect(),
             Key::Exprs(_) => Vec::new(),
         };
-        let (returns, name) = (self.static_returns(), self.name());
-        let kind = if self.typed().is_some() {
+        let (returns, kind) = (self.static_returns(), self.kind_type());
+        let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
+        let failure = self.failure_checks();
+        quote!(#(#parts)* #value #failure)
+    }
+
+    /// What kind of outcome the return type is, as a type.
+    fn kind_type(&self) -> TokenStream {
+        let (private, name) = (&self.private, self.name());
+        if self.typed().is_some() {
             quote!(<#name as #private::handle::Handle>::Kind)
         } else {
             let kind = self.kind();
             quote!(#private::Kind<#kind>)
-        };
-        let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
-        quote!(#(#parts)* #value)
+        }
     }
 
     /// The body of a function whose uncached form is a companion.
@@ -182,17 +190,37 @@ impl<'p> Code<'p> {
         let make_key = self.make_key(&home);
         let (cache_for_key, cache) = (self.cache_for(&home, &key), self.cache(&home));
         let (keep_miss, use_miss) = self.carry(&miss);
-        let uncached = self.call_uncached(&home);
-        let (load, labels) = self.loading("load", &home);
+        let (find, load) = match self.detached() {
+            Some(detached) => {
+                let load = self.load_of_its_own(detached, None, &home);
+                let rest = self.spawned(&home, &load);
+                (
+                    quote!(#private::task::find),
+                    self.by_task(
+                        &quote!(load),
+                        detached,
+                        &quote!(#private::Kind::<#kind>, #cache, #use_miss, #rest),
+                    ),
+                )
+            }
+            None => {
+                let uncached = self.call_uncached(&home);
+                let (load, labels) = self.loading("load", &home);
+                (
+                    quote!(#private::find),
+                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached)),
+                )
+            }
+        };
         quote! {
             let #miss = {
                 let #key = #make_key;
-                match #private::find(#private::Kind::<#kind>, #cache_for_key, &#key) {
+                match #find(#private::Kind::<#kind>, #cache_for_key, &#key) {
                     ::core::result::Result::Ok(#hit) => return #hit,
                     ::core::result::Result::Err(#miss) => #keep_miss,
                 }
             };
-            #load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached).await
+            #load.await
         }
     }
 
@@ -217,38 +245,62 @@ impl<'p> Code<'p> {
         };
         let make_key = self.make_key(&TokenStream::new());
         let given = self.given_cache(expr);
+        // A clone has to live for as long as the call.
+        let (given, hold) = if self.is_found_by_value(expr) {
+            (cache.to_token_stream(), quote!(let #cache = #given;))
+        } else {
+            (given, TokenStream::new())
+        };
         let body = self.plan.function.body.as_ref().map(proc_macro2::Group::stream);
         let patterns = self.patterns();
-        let (load, labels) = self.loading("load", &TokenStream::new());
         // One step less, and the probe does not ask whether the error can be shared.
         let probe = if self.plan.error_borrows {
             quote!(&&&)
         } else {
             quote!(&&&&)
         };
+        let body = quote! {
+            #patterns
+            // Never runs; it tells the compiler what `?` and `return` in the body return.
+            #[allow(unreachable_code, clippy::diverging_sub_expression)]
+            if false {
+                let returned: #returns = loop {};
+                return returned;
+            }
+            #body
+        };
+        let home = TokenStream::new();
+        let (find, load) = match self.detached() {
+            Some(detached) => {
+                let load = self.load_of_its_own_inline(detached, &body);
+                let rest = self.spawned(&home, &load);
+                (
+                    quote!(#private::task::find),
+                    self.by_task(&quote!(load), detached, &quote!(#kind, #cache, #miss, #rest)),
+                )
+            }
+            None => {
+                let (load, labels) = self.loading("load", &home);
+                (
+                    quote!(#private::find),
+                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body })),
+                )
+            }
+        };
         quote! {
             use #private::{AloneKind as _, PlainKind as _, SharedKind as _, UnfitKind as _};
             let #kind = (#probe #private::KindProbe::<#returns>(::core::marker::PhantomData)).kind();
+            #hold
             let (#cache, #miss) = {
                 let #key = #make_key;
                 let #cache = #private::own(#kind, &#key, ::core::marker::PhantomData::<#returns>, #given);
-                (#cache, #private::find(#kind, #cache, &#key))
+                (#cache, #find(#kind, #cache, &#key))
             };
             let #miss = match #miss {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
-            #load(#kind, #cache, #miss, #labels #keep_if, move || async move {
-                #patterns
-                // Never runs; it tells the compiler what `?` and `return` in the body return.
-                #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                if false {
-                    let returned: #returns = loop {};
-                    return returned;
-                }
-                #body
-            })
-            .await
+            #load.await
         }
     }
 
@@ -269,15 +321,29 @@ impl<'p> Code<'p> {
 
     /// A reference to the cache the user named. A clone, if he named it by an argument that the body takes.
     fn given_cache(&self, expr: &Expr) -> TokenStream {
-        let code = expr.to_token_stream();
-        let by_value = self.plan.arguments.iter().any(|argument| {
-            !matches!(argument.ty, Type::Reference(_)) && names_ident(code.clone(), &argument.name.to_string())
-        });
-        if by_value {
+        if self.is_found_by_value(expr) {
             quote_spanned!(expr.span()=> &::core::clone::Clone::clone(&(#expr)))
         } else {
             quote_spanned!(expr.span()=> &(#expr))
         }
+    }
+
+    /// Whether the user named his cache by something that the body takes.
+    fn is_found_by_value(&self, expr: &Expr) -> bool {
+        let code = expr.to_token_stream();
+        let is_self = self
+            .plan
+            .function
+            .receiver()
+            .is_some_and(|receiver| match &receiver.kind {
+                ReceiverKind::Reference(..) => false,
+                ReceiverKind::Typed(_, ty) => !matches!(**ty, Type::Reference(_)),
+                _ => true,
+            });
+        let is_argument = self.plan.arguments.iter().any(|argument| {
+            !matches!(argument.ty, Type::Reference(_)) && names_ident(code.clone(), &argument.name.to_string())
+        });
+        is_argument || is_self && names_ident(code.clone(), "self")
     }
 
     /// Whether only a companion knows the type of the key.
