@@ -461,25 +461,33 @@ async fn batches_and_single_loads_share_their_flights() {
     assert_eq!((value(asking).await, soon(single).await.unwrap()), (Ok(Some(20)), 20));
 }
 
-/// An insertion by hand detaches what is loading, and who has asked before it may have either.
+/// Each of its loads gets what comes of it, also where nothing is kept that they could find.
 #[tokio::test]
 async fn the_same_key_is_not_passed_twice() {
-    let it = Table::new(LONG, 2);
-    let before = it.asked(1).await;
-    it.cache.invalidate(&1).await;
-    let between = it.asked(1).await;
-    it.cache.invalidate(&1).await;
-    let after = it.asked(1).await;
-    let other = it.ask(2);
-    let call = it.called().await;
-    assert_eq!(call.keys, [1, 2]);
-    call.answer();
-    for asking in [before, between, after] {
-        assert_eq!(value(asking).await, Ok(Some(10)));
+    for max_size in [0, 100] {
+        let it = Table::with(LONG, 2, |builder| builder.max_size(max_size));
+        let before = it.asked(1).await;
+        it.cache.invalidate(&1).await;
+        let between = it.asked(1).await;
+        it.cache.invalidate(&1).await;
+        let after = it.asked(1).await;
+        let other = it.ask(2);
+        let call = it.called().await;
+        assert_eq!(call.keys, [1, 2]);
+        call.answer();
+        for asking in [before, between, after] {
+            assert_eq!(value(asking).await, Ok(Some(10)));
+        }
+        value(other).await.unwrap();
+        let kept = (max_size > 0).then_some(10);
+        assert_eq!(it.cache.peek(&1), kept);
+        assert_eq!(
+            it.cache.stats().insertions,
+            2 * u64::from(max_size > 0),
+            "the one that began last was kept"
+        );
+        assert_eq!(it.cache.stats().batches, 1);
     }
-    value(other).await.unwrap();
-    assert_eq!(it.cache.peek(&1), Some(10));
-    assert_eq!(it.cache.stats().insertions, 2, "the one that began last was kept");
 }
 
 #[tokio::test]
@@ -494,10 +502,11 @@ async fn callers_in_different_sessions_do_not_share_a_batch() {
             }
         })
     };
-    let asking: Vec<_> = [Some("a"), Some("b"), None]
-        .into_iter()
-        .enumerate()
-        .flat_map(|(at, session)| [ask(session, 2 * at as u64), ask(session, 2 * at as u64 + 1)])
+    // One after the other, so that each finds the batch of another open.
+    let sessions = [Some("a"), Some("b"), None];
+    let asking: Vec<_> = (0..6)
+        .zip(sessions.into_iter().cycle())
+        .map(|(key, session)| ask(session, key))
         .collect();
     let mut calls = BTreeMap::new();
     for _ in 0..3 {
@@ -506,9 +515,9 @@ async fn callers_in_different_sessions_do_not_share_a_batch() {
         call.answer();
     }
     let expected = [
-        (None, vec![4, 5]),
-        (Some("a".to_owned()), vec![0, 1]),
-        (Some("b".to_owned()), vec![2, 3]),
+        (None, vec![2, 5]),
+        (Some("a".to_owned()), vec![0, 3]),
+        (Some("b".to_owned()), vec![1, 4]),
     ];
     assert_eq!(calls, BTreeMap::from(expected));
     for asking in asking {
@@ -557,6 +566,28 @@ async fn a_refresh_takes_the_place_of_a_load_under_way() {
     it.called().await.end(Answer::Fail("down"));
     assert_eq!(value(failing).await, Err(Failed::Upstream("down")));
     assert_eq!(it.cache.peek(&1), Some(3));
+}
+
+/// That there is nothing is no failure, for which an old value would serve: not even where it is not kept, because a refresh
+/// has taken the place of that load.
+#[tokio::test]
+async fn no_old_value_serves_where_there_is_nothing() {
+    let it = Table::with(Duration::ZERO, 100, |builder| builder.stale_if_error(MINUTE));
+    it.cache.insert(1, 11).await;
+    it.clock.advance(MINUTE);
+    let asking = it.ask(1);
+    let call = it.called().await;
+    let joined = it.asked(1).await;
+    let refreshing = tokio::spawn({
+        let batched = it.batched.clone();
+        async move { batched.refresh(1).await }
+    });
+    let refresh = it.called().await;
+    call.end(Answer::Values(vec![]));
+    assert_eq!((value(asking).await, value(joined).await), (Ok(None), Ok(None)));
+    refresh.answer();
+    assert_eq!(value(refreshing).await, Ok(Some(10)));
+    assert_eq!(it.cache.peek(&1), Some(10));
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -992,14 +1023,15 @@ async fn an_error_of_one_batch_is_that_of_all_that_were_asked_for() {
 fn futures_can_be_sent() {
     fn is_send<T: Send>(_: &T) {}
     fn is_shared<T: Send + Sync + Clone + std::fmt::Debug>(_: &T) {}
-    let it = Table::new(LONG, 2);
+    // Of a name that no other test's has.
+    let it = Table::with(LONG, 2, |builder| builder.name("sent"));
     is_shared(&it.batched);
     is_send(&it.batched.get(1));
     is_send(&it.batched.get_many([1]));
     is_send(&it.batched.refresh(1));
     assert_eq!(
         format!("{:?}", it.batched),
-        r#"Batched { cache: Cache { name: "table", .. }, batches: Batches { window: 3600s, max_batch: 2, .. }, .. }"#
+        r#"Batched { cache: Cache { name: "sent", .. }, batches: Batches { window: 3600s, max_batch: 2, .. }, .. }"#
     );
 }
 

@@ -274,6 +274,8 @@ async fn an_old_value_is_replaced_and_does_not_count_as_a_success() {
         let load = |key: u64| async move { if key == 1 { Ok(10) } else { Err("down") } };
         assert_eq!(counts(cache.warm([1, 2], 8, load).await), (1, 0, 1));
         assert_eq!((cache.peek(&1), cache.peek(&2)), (Some(10), None));
+        // A failure of just now keeps callers content with the old value, but not this.
+        assert_eq!(counts(cache.warm([1, 2], 8, load).await), (0, 1, 1));
     }
 }
 
