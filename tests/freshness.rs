@@ -310,7 +310,19 @@ async fn an_error_that_is_not_clone_is_covered_as_well() {
         assert_eq!(soon(caller).await.unwrap(), 1);
     }
     // None of those who waited tried by itself.
-    assert_eq!(it.source.reads(), 1);
+    assert_eq!((it.source.reads(), it.cache.stats().stale), (1, 5));
+}
+
+/// What somebody has stored while the load was failing is not old.
+#[tokio::test]
+async fn a_new_value_that_serves_for_a_failed_load_is_not_counted_as_stale() {
+    let it = Subject::new(|builder| builder.stale_if_error(5 * MINUTE));
+    let load = || async {
+        it.cache.insert(KEY, 3).await;
+        Err(Failed::Upstream)
+    };
+    assert_eq!(it.cache.try_get_or_load(KEY, load).await, Ok(3));
+    assert_eq!((it.cache.stats().stale, it.cache.stats().load_failures), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -460,6 +472,9 @@ async fn an_error_is_kept_for_its_time() {
     );
     assert_eq!(call().await, Err(Failed::Upstream));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+    // Each of the six calls is one of these.
+    let stats = it.cache.stats();
+    assert_eq!((stats.misses, stats.negative_hits, stats.hits), (3, 3, 0));
 }
 
 #[tokio::test]

@@ -368,12 +368,12 @@ impl<K: Key, V: Value> Load<K, V> {
             }
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
+                shared.count_if_stale(&entry);
                 return Some(Joined::Loaded(entry.value.clone()));
             }
             if let Entered::Failed(failure) = &entered
                 && !self.alone
             {
-                self.stage = Stage::Waiting;
                 return Some(Joined::Kept(Arc::clone(failure)));
             }
             if missed {
