@@ -237,6 +237,22 @@ async fn idle_time_ends_a_stale_value_as_well() {
     assert_eq!(it.cache.len(), 0);
 }
 
+/// It knows nothing of what has been stored since.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_of_a_detached_load_keeps_no_refresh_away() {
+    let it = Subject::new(|builder| builder.stale_while_revalidate(MINUTE).retry_after(30 * SECOND));
+    let detached = it.start();
+    let read = it.source.started().await;
+    it.cache.insert(KEY, 1).await;
+    it.clock.advance(MINUTE);
+    read.end(Fate::Fail);
+    assert_eq!(soon(detached).await.unwrap(), Ok(1));
+    it.source.set(2);
+    assert_eq!(soon(it.spawned()).await, Ok(1));
+    it.source.started().await.go_on();
+    it.value_becomes(2).await;
+}
+
 // stale_if_error
 
 #[tokio::test(flavor = "multi_thread")]

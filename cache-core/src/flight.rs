@@ -456,6 +456,13 @@ impl<K, T> Flights<K, T> {
         f()
     }
 
+    /// Whether a flight is the one that is registered for the key.
+    pub(crate) fn has<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, flight: &Arc<Flight<T>>) -> bool {
+        let mut shard = self.shard(hash);
+        let slot = shard.find(hash, key);
+        slot.is_some_and(|slot| slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)))
+    }
+
     /// Takes away what must go for the key, under the lock: its flight, and by `remove` its entry.
     pub(crate) fn evict<Q, R>(&self, hash: u64, key: &Q, remove: impl FnOnce() -> R) -> R
     where

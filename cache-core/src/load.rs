@@ -571,8 +571,13 @@ impl<K: Key, V: Value> Load<K, V> {
         if !matches!(stage, Stage::Leading(_) | Stage::Alone) {
             return;
         }
+        // What has taken its place is none of its concern.
+        let is_detached = match &stage {
+            Stage::Leading(flight) => !self.shared.flights.has(self.hash, &self.key, flight),
+            _ => false,
+        };
         // All of it before those who wait hear of it, and load in their turn.
-        if !matches!(ending, Ending::Abandoned) {
+        if !is_detached && !matches!(ending, Ending::Abandoned) {
             self.shared.postpone(self.hash, &self.key);
         }
         self.claim = None;
