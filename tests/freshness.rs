@@ -493,6 +493,24 @@ async fn an_error_is_kept_for_its_time() {
     assert_eq!((stats.misses, stats.negative_hits, stats.hits), (3, 3, 0));
 }
 
+/// Who has waited is counted already, as one that missed.
+#[tokio::test]
+async fn who_waits_and_then_finds_a_kept_error_is_counted_once() {
+    let it = Subject::new(|builder| builder.err_ttl(MINUTE));
+    let load = || it.cache.try_get_or_load(KEY, || async { Err(Failed::Upstream) });
+    let mut leader = Box::pin(it.loaded());
+    let [mut second, mut third] = [(); 2].map(|()| Box::pin(load()));
+    assert!((&mut leader).now_or_never().is_none());
+    assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+    drop(leader);
+    assert_eq!(
+        (second.await, third.await),
+        (Err(Failed::Upstream), Err(Failed::Upstream))
+    );
+    let stats = it.cache.stats();
+    assert_eq!((stats.misses, stats.negative_hits, stats.coalesced), (3, 0, 1));
+}
+
 #[tokio::test]
 async fn a_value_puts_a_kept_error_out() {
     let it = Subject::new(|builder| builder.err_ttl(MINUTE));

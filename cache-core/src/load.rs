@@ -114,7 +114,7 @@ impl<K: Key, V: Value> Cache<K, V> {
 pub(crate) enum Joined<V> {
     /// A value after all.
     Loaded(V),
-    /// The failure of a load it waited for.
+    /// The failure of a load it waited for, or which was over when it asked again.
     Failed(SharedError),
     /// That of one which was over before it came.
     Kept(SharedError),
@@ -374,7 +374,13 @@ impl<K: Key, V: Value> Load<K, V> {
             if let Entered::Failed(failure) = &entered
                 && !self.alone
             {
-                return Some(Joined::Kept(Arc::clone(failure)));
+                let failure = Arc::clone(failure);
+                // Who has waited has been counted.
+                return Some(if missed {
+                    Joined::Kept(failure)
+                } else {
+                    Joined::Failed(failure)
+                });
             }
             if missed {
                 self.stage = Stage::Waiting;
