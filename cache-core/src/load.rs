@@ -114,7 +114,7 @@ impl<K: Key, V: Value> Cache<K, V> {
 pub(crate) enum Joined<V> {
     /// A value after all.
     Loaded(V),
-    /// The failure of a load it waited for.
+    /// The failure of a load it waited for, or which was over when it asked again.
     Failed(SharedError),
     /// That of one which was over before it came.
     Kept(SharedError),
@@ -368,13 +368,19 @@ impl<K: Key, V: Value> Load<K, V> {
             }
             if let Entered::Present(entry) = entered {
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
+                shared.count_if_stale(&entry);
                 return Some(Joined::Loaded(entry.value.clone()));
             }
             if let Entered::Failed(failure) = &entered
                 && !self.alone
             {
-                self.stage = Stage::Waiting;
-                return Some(Joined::Kept(Arc::clone(failure)));
+                let failure = Arc::clone(failure);
+                // Who has waited has been counted.
+                return Some(if missed {
+                    Joined::Kept(failure)
+                } else {
+                    Joined::Failed(failure)
+                });
             }
             if missed {
                 self.stage = Stage::Waiting;
@@ -571,8 +577,13 @@ impl<K: Key, V: Value> Load<K, V> {
         if !matches!(stage, Stage::Leading(_) | Stage::Alone) {
             return;
         }
+        // What has taken its place is none of its concern.
+        let is_detached = match &stage {
+            Stage::Leading(flight) => !self.shared.flights.has(self.hash, &self.key, flight),
+            _ => false,
+        };
         // All of it before those who wait hear of it, and load in their turn.
-        if !matches!(ending, Ending::Abandoned) {
+        if !is_detached && !matches!(ending, Ending::Abandoned) {
             self.shared.postpone(self.hash, &self.key);
         }
         self.claim = None;

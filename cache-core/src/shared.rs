@@ -291,11 +291,19 @@ impl<K: Key, V: Value> Shared<K, V> {
         if !self.freshness.serves_stale() {
             return None;
         }
-        let value = self
-            .store
-            .look(hash, key, Look::Peek, &self.clock, |entry, _| entry.value.clone())?;
-        self.counters.one(Count::Stale);
+        let serve = |entry: &Arc<Entry<K, V>>, standing| (entry.value.clone(), standing);
+        let (value, standing) = self.store.look(hash, key, Look::Peek, &self.clock, serve)?;
+        if !standing.is_fresh() {
+            self.counters.one(Count::Stale);
+        }
         Some(value)
+    }
+
+    /// Counts that an entry is served past its TTL, if it is.
+    pub(crate) fn count_if_stale(&self, entry: &Entry<K, V>) {
+        if self.freshness.serves_stale() && !entry.facts().is_fresh(&self.clock) {
+            self.counters.one(Count::Stale);
+        }
     }
 
     /// Whether there is a value of a key that is not past its TTL. No use of it, where the policy can look without.
