@@ -25,10 +25,21 @@ use cache_core::{
 use futures::FutureExt as _;
 use tokio::task::yield_now;
 
-use support::{Fate, Source, soon, until};
+use support::{Fate, Source, soon};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Lets the tasks of the runtime run until something has come true. It has one thread, so that a few turns will do.
+async fn until(mut holds: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        yield_now().await;
+    }
+    panic!("this should have come true");
+}
 
 #[derive(Clone, Debug, PartialEq)]
 struct Options {
@@ -377,7 +388,7 @@ async fn an_old_value_is_served_while_one_load_brings_a_new_one() {
     source.set(2);
     tokio::time::advance(61 * SECOND).await;
     for _ in 0..3 {
-        assert_eq!(get(&source, 7).await, 8);
+        assert_eq!(soon(get(&source, 7)).await, 8);
     }
     source.started().await.go_on();
     until(|| get::peek(7) == Some(9)).await;
@@ -544,7 +555,7 @@ async fn who_has_an_old_value_waits_only_so_long() {
     assert_eq!(soon(futures::future::join(get(&source, 7), end)).await.0, Ok(8));
     source.set(2);
     tokio::time::advance(61 * SECOND).await;
-    assert_eq!(get(&source, 7).await, Ok(8));
+    assert_eq!(soon(get(&source, 7)).await, Ok(8));
     source.started().await.go_on();
     until(|| get::peek(7) == Some(9)).await;
     assert_eq!((get::stats().timeouts, get::stats().stale), (1, 1));
@@ -557,7 +568,7 @@ async fn a_caller_waits_only_so_long() {
         Ok(source.try_read().await? + id)
     }
     let source = Arc::new(Source::new(1));
-    let Err(Slow::Timeout(timeout)) = get(&source, 7).await else {
+    let Err(Slow::Timeout(timeout)) = soon(get(&source, 7)).await else {
         panic!("not in time");
     };
     assert_eq!((timeout.cache(), timeout.after()), (get::cache().name(), 2 * SECOND));
@@ -567,7 +578,7 @@ async fn a_caller_waits_only_so_long() {
     assert_eq!(source.reads(), 1);
 
     // A refresh, too.
-    assert!(matches!(get::refresh(&source, 7).await, Err(Slow::Timeout(_))));
+    assert!(matches!(soon(get::refresh(&source, 7)).await, Err(Slow::Timeout(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -599,15 +610,15 @@ async fn methods_have_it_all() {
         name: "a".to_owned(),
         source: Arc::new(Source::new(1)),
     };
-    assert!(matches!(service.get(7).await, Err(Slow::Timeout(_))));
+    assert!(matches!(soon(service.get(7)).await, Err(Slow::Timeout(_))));
     service.source.started().await.go_on();
     until(|| Service::get_cache().len() == 1).await;
     tokio::time::advance(61 * SECOND).await;
     service.source.set(2);
-    assert_eq!(service.get(7).await, Ok(8));
+    assert_eq!(soon(service.get(7)).await, Ok(8));
     service.source.started().await.go_on();
     until(|| Service::get_cache().stats().insertions == 2).await;
-    assert_eq!(service.get(7).await, Ok(9));
+    assert_eq!(soon(service.get(7)).await, Ok(9));
 }
 
 #[tokio::test(start_paused = true)]
@@ -656,12 +667,12 @@ async fn a_cache_of_ones_own_says_how_long() {
     }
 
     let service = Service::new(2 * SECOND);
-    assert!(matches!(service.get(7).await, Err(Slow::Timeout(_))));
+    assert!(matches!(soon(service.get(7)).await, Err(Slow::Timeout(_))));
     service.source.started().await.go_on();
     until(|| service.cache.peek(&7) == Some(8)).await;
     tokio::time::advance(61 * SECOND).await;
     service.source.set(2);
-    assert_eq!(service.get(7).await, Ok(8));
+    assert_eq!(soon(service.get(7)).await, Ok(8));
     service.source.started().await.go_on();
     until(|| service.cache.peek(&7) == Some(9)).await;
 
@@ -672,7 +683,9 @@ async fn a_cache_of_ones_own_says_how_long() {
     assert_eq!(futures::future::join(service.get_patiently(8), end).await.0, Ok(10));
     let end = async { service.source.started().await.go_on() };
     assert_eq!(
-        futures::future::join(Arc::new(service.clone()).by_arc(9), end).await.0,
+        soon(futures::future::join(Arc::new(service.clone()).by_arc(9), end))
+            .await
+            .0,
         Ok(11)
     );
     assert_eq!(of_any(&service.cache, 10, |id| id + 5).await, 15);
