@@ -20,7 +20,7 @@ use crate::outcome::{self, Outcome};
 use crate::reentry::{self, Edge, Running};
 use crate::shared::{Claim, Shared};
 use crate::stats::Count;
-use crate::store::{Entry, Store as _};
+use crate::store::Entry;
 use crate::tag::{self, Labels, Origin, Tag, TagValue, Tags};
 use crate::world;
 
@@ -271,7 +271,9 @@ impl<K: Key, V: Value> Load<K, V> {
     pub(crate) fn served(&mut self) -> Option<(V, bool)> {
         let value = self.old_value()?;
         let (shared, hash, key) = (&self.shared, self.hash, &self.key);
-        let is_wanted = || shared.store.contains(hash, key);
+        let claim = self.claim.as_ref()?;
+        // It may have been replaced since it was looked at.
+        let is_wanted = || shared.is_kept(hash, key, claim);
         let leads = match shared.flights.begin(hash, key, is_wanted, || self.origin()) {
             Some(flight) => {
                 self.stage = Stage::Leading(flight);
@@ -279,9 +281,9 @@ impl<K: Key, V: Value> Load<K, V> {
                 true
             }
             None => {
-                self.stage = Stage::Ended;
                 // Not asked for again by each hit, while the other is under way.
-                self.shared.postpone(self.hash, &self.key);
+                claim.postpone(shared.freshness.retry_after);
+                self.stage = Stage::Ended;
                 false
             }
         };
@@ -660,10 +662,40 @@ impl<K: Key, V: Value> Drop for Load<K, V> {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::time::Duration;
 
     use futures::FutureExt as _;
 
     use super::*;
+    use crate::clock::Clock;
+
+    /// Between the look and the refresh somebody may have brought a new value, which is not to be refreshed at once.
+    #[tokio::test]
+    async fn what_has_been_replaced_meanwhile_is_not_refreshed() {
+        let clock = Clock::manual();
+        let cache = Cache::<u64, u64>::builder()
+            .ttl(Duration::from_secs(1))
+            .stale_while_revalidate(Duration::from_secs(9))
+            .retry_after(Duration::from_secs(60))
+            .clock(clock.clone())
+            .build();
+        let shared = cache.shared();
+        let hash = shared.hash(&7);
+        let look = || shared.see(hash, &7, true);
+        let serve = |claim| Load::first(&shared, hash, 7, None).with(claim).served();
+
+        cache.insert(7, 1).await;
+        clock.advance(Duration::from_secs(1));
+        let claim = look().expect_err("it is due");
+        cache.insert(7, 2).await;
+        assert_eq!(serve(claim), Some((1, false)));
+        assert_eq!((shared.flights.occupancy(), cache.stats().refreshes), (0, 0));
+
+        // Nor has the new one to wait for its own refresh because of that.
+        clock.advance(Duration::from_secs(1));
+        let claim = look().expect_err("it is due as well");
+        assert_eq!(serve(claim), Some((2, true)));
+    }
 
     /// P5: whatever becomes of loads, mutations and waiters, the table of flights is empty afterwards.
     #[tokio::test]

@@ -311,6 +311,12 @@ impl<K: Key, V: Value> Shared<K, V> {
         self.store.read(hash, key, Look::Peek, &self.clock, |_| ()).is_some()
     }
 
+    /// Whether what is claimed is what there is of its key.
+    pub(crate) fn is_kept<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, claim: &Claim) -> bool {
+        let is_it = |entry: &Arc<Entry<K, V>>, _| claim.is_of(entry);
+        self.store.look(hash, key, Look::Peek, &self.clock, is_it) == Some(true)
+    }
+
     /// Whether there is anything to serve of a key, stale or not.
     pub(crate) fn has<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
         self.store.look(hash, key, Look::Peek, &self.clock, |_, _| ()).is_some()
@@ -591,6 +597,15 @@ impl Claim {
     /// Whether what is served meanwhile is not past its TTL.
     pub(crate) fn is_fresh(&self) -> bool {
         self.entry.facts().is_fresh(&self.clock)
+    }
+
+    fn is_of<K, V>(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        std::ptr::eq(self.entry.facts(), entry.facts())
+    }
+
+    /// Somebody else is at it already: it is not to be claimed again at once.
+    pub(crate) fn postpone(&self, by: Duration) {
+        self.entry.facts().postpone(self.clock.now().saturating_add(nanos(by)));
     }
 
     /// The value that is served meanwhile.
