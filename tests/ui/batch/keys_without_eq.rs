@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use cache_core::cached_batch;
 
 #[cached_batch]
