@@ -34,7 +34,7 @@ pub struct LentProbe<'l, T: ?Sized>(pub &'l T);
 
 /// The same, if it is there.
 #[derive(Debug)]
-pub struct OptionProbe<'l, T: ?Sized>(pub &'l Option<&'l T>);
+pub struct OptionProbe<'l, T: ?Sized>(pub Option<&'l T>);
 
 /// The same of something that the call has been given.
 #[derive(Debug)]
@@ -140,9 +140,15 @@ pub fn hand<T, K: Hand<T>>(_: PhantomData<T>, kind: K, given: T) -> K::Handed {
     kind.hand(given)
 }
 
-/// Asks whether an outcome can come back from another thread: `task` is called on `&&&ReturnProbe`.
+/// Asks whether an outcome can come back from another thread: `task` is called on `&&&ReturnProbe`. And, for caches that may
+/// have such a limit, whether there is one of who has waited too long: `on_timeout` is called on `&&ReturnProbe`.
 #[derive(Debug)]
-pub struct ReturnProbe<R>(pub PhantomData<R>);
+pub struct ReturnProbe<R>(PhantomData<R>);
+
+/// The probe of a return type.
+pub fn returned<R>() -> ReturnProbe<R> {
+    ReturnProbe(PhantomData)
+}
 
 /// Runs loads as tasks.
 #[derive(Debug)]
@@ -206,7 +212,7 @@ impl<R> Returns<R> for Task {}
 impl<R> Returns<R> for NoTask {}
 
 /// What runs the loads of a function that returns this. The one place that complains if nothing can.
-pub fn of<R, T: Returns<R>>(_: PhantomData<R>, task: T) -> T {
+pub fn of<R, T: Returns<R>>(task: T) -> T {
     task
 }
 
@@ -280,11 +286,7 @@ pub fn timed_out<R: Fails<Error: FromTimeout>>(timeout: LoadTimeout) -> R {
     R::failed(R::Error::from_timeout(timeout))
 }
 
-/// Asks whether there is such an outcome, for caches that may have such a limit: `on_timeout` is called on `&&TimeoutProbe`.
-#[derive(Debug)]
-pub struct TimeoutProbe<R>(pub PhantomData<R>);
-
-/// There is.
+/// There is such an outcome.
 pub trait TimesOut<R> {
     /// What makes it.
     fn on_timeout(&self) -> Option<OnTimeout<R>>;
@@ -298,13 +300,20 @@ pub trait Waits<R> {
     }
 }
 
-impl<T, E: From<LoadTimeout>> TimesOut<Result<T, E>> for &TimeoutProbe<Result<T, E>> {
+impl<T, E: From<LoadTimeout>> TimesOut<Result<T, E>> for &ReturnProbe<Result<T, E>> {
     fn on_timeout(&self) -> Option<OnTimeout<Result<T, E>>> {
         Some(timed_out)
     }
 }
 
-impl<R> Waits<R> for TimeoutProbe<R> {}
+impl<R> Waits<R> for ReturnProbe<R> {}
+
+/// What has to be in scope for the probes.
+pub mod probes {
+    pub use super::{
+        AllStays as _, ComesBack as _, ErrorStays as _, Fits as _, TimesOut as _, Unfits as _, Waits as _,
+    };
+}
 
 /// The first look, for a load that runs as a task.
 pub fn find<const KIND: u8, K, V, R, L>(_kind: Kind<KIND>, cache: &Cache<K, V>, lookup: &L) -> Result<R, Miss<K>>

@@ -10,8 +10,9 @@ use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
 use super::batch::{self, Batch};
+use super::combinations;
 use super::detached::{self, Detached};
-use super::freshness::{self, Freshness};
+use super::freshness::Freshness;
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
@@ -101,8 +102,8 @@ pub(super) fn plan(
     function.check(attribute.name(), errors);
     check_alone(attribute, &function, errors);
     check_conflicts(&given, errors);
-    freshness::check(attribute, &given, errors);
     let arguments = function.arguments();
+    combinations::check(attribute, &given, &arguments, errors);
     let returns = check_return(&function, errors);
     let skipped = check_skip(&mut given, &function, &arguments, errors);
     check_receiver(attribute, &given, &skipped, &function, errors);
@@ -158,20 +159,7 @@ pub(super) fn plan(
     };
     let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
     let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);
-    let place = place::of(&function.sig.ident);
-    let in_impl = function.receiver().is_some()
-        || function.names_self_type()
-        || skipped.contains("Self")
-        || place.is_some_and(|place| place != Place::Free);
-    if is_static {
-        check_place(attribute, place, &function, errors);
-    }
-    let placement = match (attribute, in_impl) {
-        (Attribute::In, true) => Placement::Alone,
-        (_, true) => Placement::Impl,
-        (_, false) if reaching.is_empty() => Placement::Free,
-        (_, false) => Placement::Alone,
-    };
+    let placement = placement(attribute, &function, &skipped, !reaching.is_empty(), errors);
     let krate = given
         .krate
         .take()
@@ -190,9 +178,6 @@ pub(super) fn plan(
     let has_timeout = given.freshness.load_timeout.is_some();
     let detached = keyword
         .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &function, &arguments, cache_if, errors));
-    if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
-        freshness::check_captures(ttl_fn, &arguments, errors);
-    }
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -240,6 +225,29 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
                 ),
             );
         }
+    }
+}
+
+fn placement(
+    attribute: Attribute,
+    function: &Function,
+    skipped: &HashSet<String>,
+    is_generic: bool,
+    errors: &mut Errors,
+) -> Placement {
+    let place = place::of(&function.sig.ident);
+    let in_impl = function.receiver().is_some()
+        || function.names_self_type()
+        || skipped.contains("Self")
+        || place.is_some_and(|place| place != Place::Free);
+    if attribute != Attribute::In {
+        check_place(attribute, place, function, errors);
+    }
+    match (attribute, in_impl) {
+        (Attribute::In, true) => Placement::Alone,
+        (_, true) => Placement::Impl,
+        (_, false) if is_generic => Placement::Alone,
+        (_, false) => Placement::Free,
     }
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod batch;
 mod check;
+mod combinations;
 mod detached;
 mod expand;
 mod freshness;

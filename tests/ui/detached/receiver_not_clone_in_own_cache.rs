@@ -5,7 +5,7 @@ struct Users(Cache<u64, u64>, Box<u8>);
 impl Users {
     #[cached_in(self.0, detached)]
     async fn get(&self, id: u64) -> u64 {
-        id
+        id + u64::from(*self.1)
     }
 }
 

@@ -9,7 +9,7 @@ trait Repository {
 impl Repository for Users {
     #[cached_in(self.0, detached)]
     async fn get(&self, id: u64) -> u64 {
-        id
+        id + u64::from(*self.1)
     }
 }
 

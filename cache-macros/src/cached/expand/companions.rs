@@ -283,12 +283,8 @@ impl Code<'_> {
         let reload = match self.detached() {
             Some(detached) => {
                 let load = self.load_of_its_own(detached, None, &home);
-                let rest = self.spawned(&home, &load);
-                self.by_task(
-                    &quote!(load),
-                    detached,
-                    &quote!(#private::Kind::<#kind>, #the_cache, #use_miss, #rest),
-                )
+                let given = quote!(#private::Kind::<#kind>, #the_cache, #use_miss);
+                self.load_by_task(detached, &given, &home, &load)
             }
             None => {
                 let uncached = self.call_uncached(&home);

@@ -153,10 +153,9 @@ impl<'p> Code<'p> {
         }
         let keep_if = self.keep_if();
         if let Some(detached) = self.detached() {
-            let on_timeout = self.on_timeout();
             let load = self.load_of_its_own(detached, Some(&given), &quote!(Self));
-            let given = quote!(#is_refresh, #given, #keep_if, #on_timeout, #load);
-            let call = self.by_task(&quote!(call::<Self, _, _, _>), detached, &given);
+            let verb = quote!(call::<Self, _, _, _>);
+            let call = self.by_task(detached, (&verb, &quote!(#is_refresh, #given)), &load);
             return quote!(#sig { #call });
         }
         let load = quote!(move |#given| Self::uncached(#(#names),*));
@@ -178,8 +177,10 @@ impl<'p> Code<'p> {
         let function = &self.plan.function;
         let Signature { generics, inputs, .. } = function.forwarding_signature(&self.plan.arguments);
         let (returns, bounds) = (&self.plan.returns, &generics.where_clause);
+        // All that it is made of is. Said here, it need not be found out from a body that calls the function itself.
+        let send = self.detached().map(|_| quote!(+ ::core::marker::Send));
         quote! {
-            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #bounds
+            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #send #bounds
         }
     }
 

@@ -15,6 +15,7 @@ mod detached;
 mod freshness;
 mod handle;
 mod key;
+mod receiver;
 mod tags;
 
 use proc_macro2::{Ident, TokenStream};
@@ -209,14 +210,10 @@ impl<'p> Code<'p> {
         let (find, load) = match self.detached() {
             Some(detached) => {
                 let load = self.load_of_its_own(detached, None, &home);
-                let rest = self.spawned(&home, &load);
+                let given = quote!(#private::Kind::<#kind>, #cache, #use_miss);
                 (
                     quote!(#private::task::find),
-                    self.by_task(
-                        &quote!(load),
-                        detached,
-                        &quote!(#private::Kind::<#kind>, #cache, #use_miss, #rest),
-                    ),
+                    self.load_by_task(detached, &given, &home, &load),
                 )
             }
             None => {
@@ -288,11 +285,11 @@ impl<'p> Code<'p> {
         let home = TokenStream::new();
         let (find, load) = match self.detached() {
             Some(detached) => {
-                let load = self.load_of_its_own_inline(detached, &body);
-                let rest = self.spawned(&home, &load);
+                let load = self.load_of_its_own_inline(detached, body);
+                let given = quote!(#kind, #cache, #miss);
                 (
                     quote!(#private::task::find),
-                    self.by_task(&quote!(load), detached, &quote!(#kind, #cache, #miss, #rest)),
+                    self.load_by_task(detached, &given, &home, &load),
                 )
             }
             None => {
