@@ -60,7 +60,7 @@ async fn nobody_has_asked_for_what_is_warmed() {
 #[tokio::test]
 async fn failures_are_counted_and_do_not_stop_it() {
     let cache = cache();
-    let load = |key: u64| async move { if key % 3 == 0 { Err("down") } else { Ok(key) } };
+    let load = |key: u64| async move { if key.is_multiple_of(3) { Err("down") } else { Ok(key) } };
     let warmed = cache.warm(0..9, 2, load).await;
     assert_eq!(counts(warmed), (6, 0, 3));
     assert_eq!((cache.len(), cache.stats().load_failures), (6, 3));
@@ -94,7 +94,7 @@ async fn progress_is_told_after_each_key() {
     let cache = cache();
     cache.insert(2, 2).await;
     let load = |key: u64| async move { if key == 3 { Err("down") } else { Ok(key) } };
-    let mut told: Vec<(usize, Option<usize>, (usize, usize, usize))> = Vec::new();
+    let mut told = Vec::new();
     let mut lines = Vec::new();
     let on_progress = |progress: Progress| {
         told.push((progress.done(), progress.total, counts(progress.so_far)));
@@ -329,7 +329,7 @@ proptest! {
             cache.insert_many(there.iter().map(|key| (*key, 1_000))).await;
             let load = |key: u64| async move {
                 tokio::task::yield_now().await;
-                if key % fails == 0 { Err("down") } else { Ok(key) }
+                if key.is_multiple_of(fails) { Err("down") } else { Ok(key) }
             };
             let mut last = None;
             let warmed = cache.warm(keys.clone(), concurrency, load).on_progress(|progress| last = Some(progress)).await;
