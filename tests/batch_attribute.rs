@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::ptr_arg,
+    clippy::trivially_copy_pass_by_ref,
     clippy::unused_async,
     clippy::items_after_statements,
     unreachable_pub,
@@ -222,7 +223,7 @@ mod settings {
     const MOST: usize = 2;
 
     fn keep(value: &u64) -> bool {
-        value % 2 == 0
+        value.is_multiple_of(2)
     }
 
     #[cached_batch(

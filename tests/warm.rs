@@ -114,7 +114,7 @@ async fn progress_is_told_after_each_key() {
 
     // How many there are is not always known.
     let mut totals = Vec::new();
-    let some = (0..10).filter(|key| key % 5 == 0);
+    let some = (0..10).filter(|key| key.is_multiple_of(5));
     cache
         .warm(some, 4, load)
         .on_progress(|progress| totals.push((progress.total, progress.to_string())))
@@ -340,7 +340,7 @@ proptest! {
             for key in 0..30 {
                 let expected = if there.contains(&key) {
                     Some(1_000)
-                } else if keys.contains(&key) && key % fails != 0 {
+                } else if keys.contains(&key) && !key.is_multiple_of(fails) {
                     Some(key)
                 } else {
                     None

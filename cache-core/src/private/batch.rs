@@ -200,34 +200,32 @@ where
 }
 
 /// The function for one key, and its `refresh`.
-pub fn call<S, V, G, E, B>(
+pub async fn call<S, V, G, E, B>(
     cache: &'static Cache<S::Key, V>,
     batches: &'static Shared<S::Key, V>,
     is_refresh: bool,
     given: G,
     on_timeout: Option<OnTimeout<Found<V, E>>>,
     body: B,
-) -> impl Future<Output = Found<V, E>>
+) -> Found<V, E>
 where
     S: ShowsAll<G>,
     V: Value,
     E: Clone + Send + Sync + 'static,
     B: Fn() -> Body<S::Key, V>,
 {
-    async move {
-        let found = handle::look::<S, _, _>(cache, is_refresh, true, &given);
-        batch::ask(batches, found, on_timeout, body).await
-    }
+    let found = handle::look::<S, _, _>(cache, is_refresh, true, &given);
+    batch::ask(batches, found, on_timeout, body).await
 }
 
 /// The handle's `many`.
-pub fn many<S, V, I, E, B>(
+pub async fn many<S, V, I, E, B>(
     cache: &'static Cache<S::Key, V>,
     batches: &'static Shared<S::Key, V>,
     given: I,
     on_timeout: Option<OnTimeout<Found<V, E>>>,
     body: B,
-) -> impl Future<Output = Result<HashMap<S::Key, V>, E>>
+) -> Result<HashMap<S::Key, V>, E>
 where
     S: Elements + ShowsAll<(I::Item,)>,
     V: Value,
@@ -235,15 +233,13 @@ where
     E: Clone + Send + Sync + 'static,
     B: Fn() -> Body<S::Key, V>,
 {
-    async move {
-        let keys: Vec<_> = given.into_iter().map(|given| S::parts(&(given,)).key()).collect();
-        batch::many(keys, |key| {
-            let body = &body;
-            async move {
-                let found = batch::look(cache, &key, || key.clone());
-                batch::ask(batches, found, on_timeout, body).await
-            }
-        })
-        .await
-    }
+    let keys: Vec<_> = given.into_iter().map(|given| S::parts(&(given,)).key()).collect();
+    batch::many(keys, |key| {
+        let body = &body;
+        async move {
+            let found = batch::look(cache, &key, || key.clone());
+            batch::ask(batches, found, on_timeout, body).await
+        }
+    })
+    .await
 }

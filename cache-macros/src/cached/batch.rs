@@ -38,7 +38,8 @@ pub(super) struct Batch {
     /// They are lent to it.
     pub(super) is_lent: bool,
     pub(super) window: Lifetime,
-    pub(super) max_batch: TokenStream,
+    /// How many keys it has at most.
+    pub(super) most: TokenStream,
 }
 
 pub(super) fn example(word: &str) -> Option<&'static str> {
@@ -171,7 +172,7 @@ pub(super) fn single(whole: Function, given: &mut Arguments, errors: &mut Errors
         window: words
             .window
             .map_or(Lifetime::Known(Duration::from_millis(5)), |(_, window)| window),
-        max_batch: words
+        most: words
             .max_batch
             .map_or_else(|| quote!(100), |(_, most)| most.to_token_stream()),
         whole,

@@ -83,7 +83,7 @@ impl<'p> Code<'p> {
 
     /// `many`, and where the batches are.
     pub(super) fn batch_companions(&self, batch: &Batch) -> TokenStream {
-        let (krate, private, vis) = (&self.krate, &self.private, &self.plan.function.vis);
+        let (private, vis) = (&self.private, &self.plan.function.vis);
         let attrs = self.companion_attrs();
         let home = quote!(Self);
         let (key, value) = match (self.typed(), &self.plan.key) {
@@ -102,7 +102,7 @@ impl<'p> Code<'p> {
         };
         let (window, most, keep_if) = (
             duration(&batch.window),
-            count_of(&batch.max_batch, "__CACHE_MAX_BATCH"),
+            count_of(&batch.most, "__CACHE_MAX_BATCH"),
             self.keep_if(),
         );
 
@@ -127,7 +127,6 @@ impl<'p> Code<'p> {
         sig.output = syn::parse_quote! {
             -> impl ::core::future::Future<Output = #private::batch::Many<#returns, #element, #key, #fits>>
         };
-        let _ = krate;
         quote! {
             #attrs
             #[doc(hidden)]
