@@ -18,7 +18,7 @@ const STEPS: u64 = 1_500;
 
 /// The versions of the rows, and those that a call which starts now must at least see.
 struct Rows {
-    rows: Vec<AtomicU64>,
+    current: Vec<AtomicU64>,
     committed: Vec<AtomicU64>,
     calls: AtomicU64,
 }
@@ -27,14 +27,14 @@ impl Rows {
     fn new() -> Arc<Self> {
         let zeros = || (0..KEYS).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self {
-            rows: zeros(),
+            current: zeros(),
             committed: zeros(),
             calls: AtomicU64::new(0),
         })
     }
 
     fn row(&self, key: u64) -> &AtomicU64 {
-        &self.rows[usize::try_from(key).unwrap()]
+        &self.current[usize::try_from(key).unwrap()]
     }
 
     fn floor(&self, key: u64) -> &AtomicU64 {
@@ -47,10 +47,6 @@ impl Rows {
 
     fn commit(&self, key: u64, version: u64) {
         self.floor(key).fetch_max(version, Ordering::SeqCst);
-    }
-
-    fn check(&self, key: u64, floor: u64, version: u64) {
-        assert!(version >= floor, "key {key}: {version} is older than {floor}");
     }
 
     /// Reads all at once, and takes its time to say so. Now and then it fails, panics, or finds nothing for some.
@@ -71,6 +67,10 @@ impl Rows {
             _ => Ok(versions),
         }
     }
+}
+
+fn check(key: u64, floor: u64, version: u64) {
+    assert!(version >= floor, "key {key}: {version} is older than {floor}");
 }
 
 /// A small generator, so that a run needs nothing else (Marsaglia, 2003).
@@ -130,7 +130,7 @@ impl World {
     async fn get(&self, key: u64) {
         let floor = self.rows.floor(key).load(Ordering::SeqCst);
         if let Ok(Some(version)) = self.batched.get(key).await {
-            self.rows.check(key, floor, version);
+            check(key, floor, version);
         }
     }
 
@@ -138,7 +138,7 @@ impl World {
         let floors: Vec<_> = self.rows.committed.iter().map(|it| it.load(Ordering::SeqCst)).collect();
         if let Ok(found) = self.batched.get_many(keys).await {
             for (key, version) in found {
-                self.rows.check(key, floors[usize::try_from(key).unwrap()], version);
+                check(key, floors[usize::try_from(key).unwrap()], version);
             }
         }
     }
@@ -215,7 +215,7 @@ impl World {
                     .collect();
                 for ((key, floor), version) in keys.iter().zip(floors).zip(self.cache.get_many(&keys)) {
                     if let Some(version) = version {
-                        self.rows.check(*key, floor, version);
+                        check(*key, floor, version);
                     }
                 }
             }

@@ -60,7 +60,7 @@ async fn nobody_has_asked_for_what_is_warmed() {
 #[tokio::test]
 async fn failures_are_counted_and_do_not_stop_it() {
     let cache = cache();
-    let load = |key: u64| async move { if key % 3 == 0 { Err("down") } else { Ok(key) } };
+    let load = |key: u64| async move { if key.is_multiple_of(3) { Err("down") } else { Ok(key) } };
     let warmed = cache.warm(0..9, 2, load).await;
     assert_eq!(counts(warmed), (6, 0, 3));
     assert_eq!((cache.len(), cache.stats().load_failures), (6, 3));
@@ -94,7 +94,7 @@ async fn progress_is_told_after_each_key() {
     let cache = cache();
     cache.insert(2, 2).await;
     let load = |key: u64| async move { if key == 3 { Err("down") } else { Ok(key) } };
-    let mut told: Vec<(usize, Option<usize>, (usize, usize, usize))> = Vec::new();
+    let mut told = Vec::new();
     let mut lines = Vec::new();
     let on_progress = |progress: Progress| {
         told.push((progress.done(), progress.total, counts(progress.so_far)));
@@ -114,7 +114,7 @@ async fn progress_is_told_after_each_key() {
 
     // How many there are is not always known.
     let mut totals = Vec::new();
-    let some = (0..10).filter(|key| key % 5 == 0);
+    let some = (0..10).filter(|key| key.is_multiple_of(5));
     cache
         .warm(some, 4, load)
         .on_progress(|progress| totals.push((progress.total, progress.to_string())))
@@ -329,7 +329,7 @@ proptest! {
             cache.insert_many(there.iter().map(|key| (*key, 1_000))).await;
             let load = |key: u64| async move {
                 tokio::task::yield_now().await;
-                if key % fails == 0 { Err("down") } else { Ok(key) }
+                if key.is_multiple_of(fails) { Err("down") } else { Ok(key) }
             };
             let mut last = None;
             let warmed = cache.warm(keys.clone(), concurrency, load).on_progress(|progress| last = Some(progress)).await;
@@ -340,7 +340,7 @@ proptest! {
             for key in 0..30 {
                 let expected = if there.contains(&key) {
                     Some(1_000)
-                } else if keys.contains(&key) && key % fails != 0 {
+                } else if keys.contains(&key) && !key.is_multiple_of(fails) {
                     Some(key)
                 } else {
                     None

@@ -110,4 +110,4 @@ pub use self::tag::{begin_tag_mutation, invalidate_tag};
 pub use self::warm::{Progress, Warmed, Warmup};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{agent_cached, agent_invalidates, cached_in, cached_lru, cached_ttl, invalidates};
+pub use cache_macros::{agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_ttl, invalidates};

@@ -202,6 +202,57 @@ pub fn agent_cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Agent, arguments.into(), &item.into()).into()
 }
 
+/// Caches what an async function loads for many keys at once, and makes of it a function for one key.
+///
+/// # Example: users by id
+/// ```
+/// # #[derive(Clone, Debug, PartialEq)] pub struct User(u64);
+/// # #[derive(Clone, Debug, PartialEq)] pub struct DbError;
+/// # #[derive(Clone)] pub struct Db;
+/// # impl Db {
+/// #     async fn users(&self, ids: &[u64]) -> Result<Vec<User>, DbError> { Ok(ids.iter().map(|id| User(*id)).collect()) }
+/// # }
+/// use std::collections::HashMap;
+/// use cache_core::cached_batch;
+///
+/// #[cached_batch(window = "5ms", max_batch = 100, skip(db))]
+/// async fn load_users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
+///     let users = db.users(ids).await?;
+///     Ok(users.into_iter().map(|user| (user.0, user)).collect())
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Both in one call of the body.
+/// let (a, b) = tokio::join!(load_users(&Db, 7), load_users(&Db, 8));
+/// assert_eq!((a, b), (Ok(Some(User(7))), Ok(Some(User(8)))));
+/// assert_eq!(load_users::stats().batches, 1);
+///
+/// let both = load_users::many(&Db, [7, 8]).await.unwrap();
+/// assert_eq!(both[&8], User(8));
+/// # }
+/// ```
+///
+/// Keys that are asked for within the window, by any task, go into one call of the body. What is cached never does, and a key
+/// that is loading is waited for. A key that the body leaves out gives `None` to who asked for it; an error reaches every
+/// caller of its batch. What the body is lent, and `skip(..)` leaves out of the key, is copied for it, once for each batch: that of
+/// the caller who opened it. The body runs as a task, in the session of that caller, which all in a batch share.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `window = "5ms"` | for how long keys are gathered, from the first on; zero: until the runtime comes to it | 5 ms |
+/// | `max_batch = N` | with so many keys a batch goes at once | 100 |
+/// | `none_ttl = "10s"` | for how long it is kept that there is nothing for a key | not at all |
+///
+/// Beside these, all of `#[cached_ttl]`, with its defaults, but for `key` and `detached`. The handle has, beside what those of other functions
+/// have, `load_users::many(&db, ids)`; `load_users::uncached(&db, &ids)` is the body. For a method, with `skip(self)`, these are
+/// `load_users_many` and `load_users_uncached`.
+///
+/// The body returns a `Result` of a `HashMap`, a `BTreeMap`, a `Vec` of pairs, or anything else that yields keys and values. Keys that
+/// were not asked for are ignored.
+#[proc_macro_attribute]
+pub fn cached_batch(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Batch, arguments.into(), &item.into()).into()
+}
+
 /// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.
 ///
 /// # Example: one entry of one function, all of another

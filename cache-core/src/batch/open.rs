@@ -28,7 +28,7 @@ use crate::sync::{Mutex, lock};
 pub(crate) type KeepIf<V> = Box<dyn Fn(&V) -> bool + Send + Sync>;
 
 /// The batches of one body.
-pub(crate) struct Batches<K: Key, V: Value> {
+pub struct Batches<K: Key, V: Value> {
     pub(super) window: Duration,
     max_batch: usize,
     pub(super) keep_if: KeepIf<V>,

@@ -3,6 +3,7 @@
 //! An expansion is thin: it names the types, and everything it does is here, written once.
 
 mod arguments;
+pub mod batch;
 mod elements;
 mod freshness;
 pub mod handle;

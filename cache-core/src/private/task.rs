@@ -261,6 +261,7 @@ const _: () = assert!(crate::outcome::ALONE == 2, "the default of `KeepsErrors`"
 impl<R> KeepsErrors<Kind<{ crate::outcome::PLAIN }>> for R {}
 impl<R> KeepsErrors<Kind<{ crate::outcome::SHARED }>> for R {}
 impl<R> KeepsErrors<Kind<{ crate::outcome::UNFIT }>> for R {}
+impl<R> KeepsErrors<Kind<{ crate::outcome::BATCHED }>> for R {}
 
 /// An error that callers can be given who have waited too long.
 #[diagnostic::on_unimplemented(

@@ -9,6 +9,7 @@ use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
+use super::batch::{self, Batch};
 use super::combinations;
 use super::detached::{self, Detached};
 use super::freshness::Freshness;
@@ -39,6 +40,8 @@ pub(super) struct Plan {
     pub(super) agent: Option<Agent>,
     /// Its loads may outlive their calls.
     pub(super) detached: Option<Detached>,
+    /// It loads many keys at once.
+    pub(super) batch: Option<Batch>,
 }
 
 /// Of `#[agent_cached]`.
@@ -93,6 +96,7 @@ pub(super) fn plan(
     attribute: Attribute,
     mut given: Arguments,
     function: Function,
+    batch: Option<Batch>,
     errors: &mut Errors,
 ) -> Option<Plan> {
     function.check(attribute.name(), errors);
@@ -167,7 +171,13 @@ pub(super) fn plan(
         .take()
         .map(|(_, resource)| Agent { resource, of_session });
     let cache_if = keep_if.as_ref();
-    let detached = detached::check(attribute, &given.freshness, &function, &arguments, cache_if, errors);
+    let keyword = match &batch {
+        Some(_) => Some(batch::keyword()),
+        None => given.freshness.detaching().cloned(),
+    };
+    let has_timeout = given.freshness.load_timeout.is_some();
+    let detached = keyword
+        .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &function, &arguments, cache_if, errors));
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -186,6 +196,7 @@ pub(super) fn plan(
         labels,
         agent,
         detached,
+        batch,
         function,
     })
 }
@@ -196,7 +207,7 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
-        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached"]
+        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached", "cached_batch"]
             .iter()
             .any(|name| last.ident == name)
         {
@@ -207,6 +218,7 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
                      `#[{}]`",
                     match attribute {
                         Attribute::Agent => "agent_cached(resource = \"cart\", ttl = \"60s\")",
+                        Attribute::Batch => "cached_batch(window = \"5ms\", ttl = \"60s\")",
                         _ => "cached_lru(max_size = 1_000, ttl = \"60s\")",
                     },
                     name = attribute.name(),
@@ -253,7 +265,7 @@ fn check_place(attribute: Attribute, place: Option<Place>, function: &Function, 
             "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: {}",
             attribute.name(),
             match attribute {
-                Attribute::Agent => "annotate a function outside of it, and call that here",
+                Attribute::Agent | Attribute::Batch => "annotate a function outside of it, and call that here",
                 _ => "keep the results in a cache of your own with `#[cached_in(self.field)]`",
             }
         ),
@@ -304,7 +316,7 @@ fn check_conflicts(given: &Arguments, errors: &mut Errors) {
     }
 }
 
-fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
+pub(super) fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
     let Some(returns) = function.returns() else {
         errors.at(
             &function.sig.ident,
@@ -390,7 +402,13 @@ fn check_receiver(
     let decided = skipped.contains("self")
         || names_self(given.key.as_ref().map(|(_, key)| key))
         || names_self(given.cache.as_ref());
-    if !decided && (attribute != Attribute::In || given.cache.is_some()) {
+    if !decided && attribute == Attribute::Batch {
+        errors.at(
+            receiver,
+            "every instance shares this cache and its batches, so write `skip(self)` if results do not depend on it, or have \
+             `Cache::batched` in each instance",
+        );
+    } else if !decided && (attribute != Attribute::In || given.cache.is_some()) {
         errors.at(
             receiver,
             format!(
@@ -437,6 +455,7 @@ fn reaching(
 fn check_generic(attribute: Attribute, reaching: &[(String, TokenStream)], errors: &mut Errors) {
     let instead = match attribute {
         Attribute::Agent => "write the types out",
+        Attribute::Batch => "write the types out, or make the batches of a cache of your own with `Cache::batched`",
         _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
     };
     for (parameter, tokens) in reaching {
@@ -511,8 +530,9 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
         (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
         _ => BoundBy::Size(default_size),
     };
-    let default_ttl = (matches!(attribute, Attribute::Ttl | Attribute::Agent) && given.freshness.ttl_fn.is_none())
-        .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
+    let default_ttl = (matches!(attribute, Attribute::Ttl | Attribute::Agent | Attribute::Batch)
+        && given.freshness.ttl_fn.is_none())
+    .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
     Settings {
         bound,
         ttl: given.ttl.map(|(_, ttl)| ttl).or(default_ttl),

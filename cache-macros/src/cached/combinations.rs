@@ -65,7 +65,7 @@ fn check_ttl(attribute: Attribute, given: &Arguments, errors: &mut Errors) {
 
 /// Of what is not kept, nothing is kept fresh.
 fn check_room(given: &Arguments, errors: &mut Errors) {
-    const OF_KEPT: [&str; 7] = [
+    const OF_KEPT: [&str; 8] = [
         "ttl_fn",
         "jitter",
         "refresh_ahead",
@@ -73,6 +73,7 @@ fn check_room(given: &Arguments, errors: &mut Errors) {
         "stale_if_error",
         "soft_timeout",
         "err_ttl",
+        "none_ttl",
     ];
     if let Some((
         max_size,

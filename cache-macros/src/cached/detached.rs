@@ -9,7 +9,6 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
-use super::freshness::Freshness;
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, captured, readable};
 use crate::key::{is_plain, is_primitive};
@@ -96,16 +95,16 @@ impl Taken {
     }
 }
 
-/// Notes what keeps loads from outliving their calls, if they are to.
+/// Notes what keeps loads from outliving their calls, as they may by `keyword`.
 pub(super) fn check(
     attribute: Attribute,
-    freshness: &Freshness,
+    keyword: Ident,
+    has_timeout: bool,
     function: &Function,
     arguments: &[Argument],
     cache_if: Option<&Expr>,
     errors: &mut Errors,
 ) -> Option<Detached> {
-    let keyword = freshness.detaching()?.clone();
     let receiver = Taken::of_receiver(function).map(|taken| {
         taken.map_err(|part| {
             let receiver = function.receiver().to_token_stream();
@@ -127,10 +126,15 @@ pub(super) fn check(
     {
         errors.at(
             &name,
-            format!(
-                "with `{keyword}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by that, \
-                 or leave `{keyword}` out"
-            ),
+            match attribute {
+                Attribute::Batch => {
+                    "a batch is not one call's, so that `cache_if` has nothing but the value: decide by that".to_owned()
+                }
+                _ => format!(
+                    "with `{keyword}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by \
+                     that, or leave `{keyword}` out"
+                ),
+            },
         );
     }
     if let Some(returns) = function.returns()
@@ -149,10 +153,10 @@ pub(super) fn check(
         check_texts(function, errors);
     }
     Some(Detached {
-        keyword,
         receiver: receiver.and_then(Result::ok),
         arguments: taken.into_iter().collect::<Result<_, _>>().ok()?,
-        has_timeout: freshness.load_timeout.is_some(),
+        has_timeout,
+        keyword,
     })
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Freshness {
     pub(super) stale_if_error: Worded<Lifetime>,
     pub(super) retry_after: Worded<Lifetime>,
     pub(super) err_ttl: Worded<Lifetime>,
+    /// Of batches.
+    pub(super) none_ttl: Worded<Lifetime>,
     pub(super) soft_timeout: Worded<Lifetime>,
     pub(super) load_timeout: Worded<Lifetime>,
     pub(super) detached: Worded<()>,
@@ -156,6 +158,7 @@ impl Freshness {
             ("stale_if_error", &self.stale_if_error),
             ("retry_after", &self.retry_after),
             ("err_ttl", &self.err_ttl),
+            ("none_ttl", &self.none_ttl),
             ("soft_timeout", &self.soft_timeout),
             ("load_timeout", &self.load_timeout),
         ];

@@ -18,7 +18,9 @@ impl<'p> Code<'p> {
     }
 
     pub(super) fn doc_of_refresh(&self) -> &'static str {
-        if self.detached().is_some() {
+        if self.batch().is_some() {
+            "Loads the key now, through a batch, and stores what comes of it, whatever the cache holds."
+        } else if self.detached().is_some() {
             "Runs the body now, as a task of its own, and stores what it returns, whatever the cache holds."
         } else {
             "Runs the body now and stores what it returns, whatever the cache holds."
@@ -182,7 +184,7 @@ impl<'p> Code<'p> {
         (self.plan.placement == Placement::Alone).then_some(body)
     }
 
-    fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
+    pub(super) fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
         let private = &self.private;
         if opaque_part(target).is_some() {
             quote!(#name.as_ref())
@@ -211,7 +213,7 @@ impl<'p> Code<'p> {
     }
 
     /// `to` becomes the load's own of what is called `name`. All at the place of the type, where the compiler complains.
-    fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
+    pub(super) fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
         let private = respan(&self.private, at);
         let (to, name) = (respan(&to.to_token_stream(), at_of(to, at)), respan_names(name, at));
         let kind = |probe: TokenStream| quote_spanned!(at=> (&&#private::task::#probe).kind());

@@ -49,6 +49,7 @@ impl<'p> Code<'p> {
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let value = hidden("value");
         let of_refresh = self.doc_of_refresh();
+        let of_batch = self.batch().map(|batch| self.batch_companions(batch));
         quote! {
             #shell
 
@@ -71,6 +72,7 @@ impl<'p> Code<'p> {
                 #call
                 #uncached
                 #begin
+                #of_batch
 
                 #[doc = "The cache of the function."]
                 #vis fn cache() -> &'static #krate::Cache<#private::handle::Key<Self>, #private::handle::Kept<Self>> {
@@ -145,6 +147,10 @@ impl<'p> Code<'p> {
         let sig = self.handing_on(&self.companion("call", true), &[quote!(#is_refresh: bool)]);
         let given = self.given();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        if let Some(batch) = self.batch() {
+            let call = self.batch_call(batch, &is_refresh.to_token_stream(), &quote!(Self));
+            return quote!(#sig { #call });
+        }
         let keep_if = self.keep_if();
         if let Some(detached) = self.detached() {
             let load = self.load_of_its_own(detached, Some(&given), &quote!(Self));

@@ -8,6 +8,7 @@
 //! In an `impl`, where no type can stand, the companions are `get_user_cache` and `get_user_uncached`, and a few
 //! hidden ones for `#[invalidates]`. With a cache of the user's own in a method there are none: he has the cache.
 
+mod batch;
 mod begin;
 mod companions;
 mod detached;
@@ -37,7 +38,14 @@ pub(super) fn tokens(plan: &Plan) -> TokenStream {
             quote!(#function #handle)
         }
         Placement::Impl => {
-            let function = code.function(&code.load_uncached());
+            let load = match code.batch() {
+                Some(batch) => {
+                    let call = code.batch_call(batch, &quote!(false), &quote!(Self));
+                    quote!(#call.await)
+                }
+                None => code.load_uncached(),
+            };
+            let function = code.function(&load);
             let companions = code.impl_companions();
             quote!(#function #companions)
         }
@@ -95,6 +103,9 @@ impl<'p> Code<'p> {
     /// What kind of outcome the return type is, as a constant argument.
     fn kind_constant(&self) -> TokenStream {
         let (private, returns) = (&self.private, self.static_returns());
+        if self.batch().is_some() {
+            return quote!({ #private::batch::KIND });
+        }
         let shares_error = if self.plan.error_borrows {
             quote!(false)
         } else {
@@ -168,7 +179,12 @@ impl<'p> Code<'p> {
             Key::Exprs(_) => Vec::new(),
         };
         let (returns, kind) = (self.static_returns(), self.kind_type());
-        let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
+        let value = match self.batch() {
+            Some(batch) => self.batch_checks(batch),
+            None => {
+                quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;)
+            }
+        };
         let failure = self.failure_checks();
         quote!(#(#parts)* #value #failure)
     }
