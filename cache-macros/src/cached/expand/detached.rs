@@ -25,30 +25,19 @@ impl<'p> Code<'p> {
         }
     }
 
-    /// What a task needs, of which the first arguments are given, and the load is the last.
+    /// A call of what runs loads: of what it is given the first is `given`, and the load is the last.
     pub(super) fn by_task(
         &self,
         detached: &Detached,
-        (verb, given): (&TokenStream, &TokenStream),
+        called: (&TokenStream, &TokenStream),
         load: &TokenStream,
     ) -> TokenStream {
-        let (private, returns) = (&self.private, &self.plan.returns);
-        let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
-        // The return type is what the compiler complains of if it cannot come back from another thread,
-        let of_task = respan(&quote!(#private::task), returns.span());
-        let task =
-            quote_spanned!(returns.span()=> #of_task::of::<#returns, _>((&&&#of_task::returned::<#returns>()).task()));
-        // and the word, if the load cannot go there.
-        let at = Span::mixed_site().located_at(detached.keyword.span());
-        let verb = respan(verb, at);
-        let call = quote_spanned!(at=> #task.#verb(#given, #keep_if, #on_timeout, #load));
-        quote!({
-            use #private::task::probes::*;
-            #call
-        })
+        let (probes, call) = self.call_of_task(detached, called, load);
+        quote!({ #probes #call })
     }
 
-    /// The same where the first look was made before.
+    /// The same where the first look was made before, and waited for where it is called: that may be lent a cache which does
+    /// not outlive the block.
     pub(super) fn load_by_task(
         &self,
         detached: &Detached,
@@ -60,7 +49,28 @@ impl<'p> Code<'p> {
             Some(labels) => quote!(::core::option::Option::Some(#labels)),
             None => quote!(::core::option::Option::None),
         };
-        self.by_task(detached, (&quote!(load), &quote!(#given, #labels)), load)
+        let called = (&quote!(load), &quote!(#given, #labels));
+        let (probes, call) = self.call_of_task(detached, called, load);
+        quote!({ #probes #call.await })
+    }
+
+    fn call_of_task(
+        &self,
+        detached: &Detached,
+        (verb, given): (&TokenStream, &TokenStream),
+        load: &TokenStream,
+    ) -> (TokenStream, TokenStream) {
+        let (private, returns) = (&self.private, &self.plan.returns);
+        let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
+        // The return type is what the compiler complains of if it cannot come back from another thread,
+        let of_task = respan(&quote!(#private::task), returns.span());
+        let task =
+            quote_spanned!(returns.span()=> #of_task::of::<#returns, _>((&&&#of_task::returned::<#returns>()).task()));
+        // and the word, if the load cannot go there.
+        let at = Span::mixed_site().located_at(detached.keyword.span());
+        let verb = respan(verb, at);
+        let call = quote_spanned!(at=> #task.#verb(#given, #keep_if, #on_timeout, #load));
+        (quote!(use #private::task::probes::*;), call)
     }
 
     /// What a caller returns that has waited too long.

@@ -205,7 +205,7 @@ impl<'p> Code<'p> {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached)),
+                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached).await),
                 )
             }
         };
@@ -217,7 +217,7 @@ impl<'p> Code<'p> {
                     ::core::result::Result::Err(#miss) => #keep_miss,
                 }
             };
-            #load.await
+            #load
         }
     }
 
@@ -280,7 +280,7 @@ impl<'p> Code<'p> {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body })),
+                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body }).await),
                 )
             }
         };
@@ -297,7 +297,7 @@ impl<'p> Code<'p> {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
-            #load.await
+            #load
         }
     }
 
