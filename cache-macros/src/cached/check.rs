@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
-use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
+use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type, UnOp};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
@@ -115,7 +115,7 @@ pub(super) fn plan(
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
             Some(code) => named_by(code, &arguments[*at]),
-            // An argument whose field is the cache stands to it as `self` does in a method.
+            // An argument that is the cache, or has it in a field, stands to it as `self` does in a method.
             None => {
                 let name = arguments[*at].name.to_string();
                 !skipped.contains(&name) && holder.as_ref().is_none_or(|holder| *holder != name)
@@ -459,16 +459,16 @@ fn check_length(key: &Key, in_key: &[usize], function: &Function, errors: &mut E
     }
 }
 
-/// Whose field an expression names, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay in the key.)
+/// What an expression names, itself or a field of it, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay
+/// in the key.)
 fn holder_of(cache: &Expr) -> Option<String> {
     match cache {
-        Expr::Field(field) => match &*field.base {
-            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-            base => holder_of(base),
-        },
+        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        Expr::Field(field) => holder_of(&field.base),
         Expr::Paren(inner) => holder_of(&inner.expr),
         Expr::Group(inner) => holder_of(&inner.expr),
         Expr::Reference(inner) => holder_of(&inner.expr),
+        Expr::Unary(inner) if matches!(inner.op, UnOp::Deref(_)) => holder_of(&inner.expr),
         _ => None,
     }
 }
