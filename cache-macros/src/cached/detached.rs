@@ -174,15 +174,15 @@ fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
     format!("`{name}` {holds}is lent to the call, and with `{keyword}` the load may outlive that: {instead}")
 }
 
-/// Notes `{self}` in texts: the `self` of a body that stands in another future has another name, which texts do not get.
+/// Notes `{self}` in texts of macros: the `self` of a body that stands in another future has another name, which texts do not
+/// get.
 fn check_texts(function: &Function, errors: &mut Errors) {
-    fn walk(tokens: TokenStream, errors: &mut Errors) {
+    fn walk(tokens: TokenStream, in_macro: bool, errors: &mut Errors) {
+        let (mut is_name, mut is_macro) = (false, false);
         for token in tokens {
-            match token {
-                TokenTree::Group(group) => walk(group.stream(), errors),
-                TokenTree::Literal(literal)
-                    if ["{self}", "{self:"].iter().any(|it| literal.to_string().contains(it)) =>
-                {
+            match &token {
+                TokenTree::Group(group) => walk(group.stream(), in_macro || is_macro, errors),
+                TokenTree::Literal(literal) if in_macro && shows_self(&literal.to_string()) => {
                     errors.at(
                         literal,
                         "a body that is to run by itself cannot have `self` in a text: write `{}` there, and `self` behind the \
@@ -191,11 +191,19 @@ fn check_texts(function: &Function, errors: &mut Errors) {
                 }
                 _ => {}
             }
+            is_macro = is_name && matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '!');
+            is_name = matches!(token, TokenTree::Ident(_));
         }
     }
     if let Some(body) = &function.body {
-        walk(body.stream(), errors);
+        walk(body.stream(), false, errors);
     }
+}
+
+/// Whether a text has `self` in braces, which are not there twice.
+fn shows_self(text: &str) -> bool {
+    let text = text.replace("{{", "");
+    text.contains("{self}") || text.contains("{self:")
 }
 
 fn peel(ty: &Type) -> &Type {
