@@ -131,9 +131,10 @@ pub(super) fn plan(
     if is_static {
         check_generic(attribute, &reaching, errors);
     }
+    let is_detached = given.freshness.detaching().is_some();
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
-        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, errors)),
+        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, is_detached, errors)),
         None => Key::Exprs(in_key.iter().map(|at| arguments[*at].name_expr()).collect()),
     };
     check_length(&key, &in_key, &function, errors);
@@ -167,7 +168,15 @@ pub(super) fn plan(
         .take()
         .map(|(_, resource)| Agent { resource, of_session });
     let cache_if = keep_if.as_ref();
-    let detached = detached::check(attribute, &given.freshness, &function, &arguments, cache_if, errors);
+    let detached = detached::check(
+        attribute,
+        &given.freshness,
+        &function,
+        &arguments,
+        returns.as_ref(),
+        cache_if,
+        errors,
+    );
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -477,6 +486,7 @@ fn check_parts(
     in_key: &[usize],
     arguments: &[Argument],
     reaching: &[(String, TokenStream)],
+    is_detached: bool,
     errors: &mut Errors,
 ) -> Vec<(usize, Part)> {
     let mut parts = Vec::new();
@@ -490,6 +500,8 @@ fn check_parts(
         }
         match Part::of(ty) {
             Ok(part) => parts.push((*at, part)),
+            // Leaving it out of the key would not do.
+            Err(_) if is_detached && !detached::can_go(ty) => {}
             Err(message) => errors.at(ty, message),
         }
     }

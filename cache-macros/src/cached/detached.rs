@@ -96,12 +96,18 @@ impl Taken {
     }
 }
 
-/// Notes what keeps loads from outliving their calls, if they are to.
+/// Whether a load can take an argument of this type along, as far as the tokens tell.
+pub(super) fn can_go(declared: &Type) -> bool {
+    Taken::of(declared).is_ok()
+}
+
+/// Notes what keeps loads from outliving their calls, if they are to. `returns` is what has not been complained of.
 pub(super) fn check(
     attribute: Attribute,
     freshness: &Freshness,
     function: &Function,
     arguments: &[Argument],
+    returns: Option<&Type>,
     cache_if: Option<&Expr>,
     errors: &mut Errors,
 ) -> Option<Detached> {
@@ -133,9 +139,7 @@ pub(super) fn check(
             ),
         );
     }
-    if let Some(returns) = function.returns()
-        && let Some(borrow) = borrowed_part(returns)
-    {
+    if let Some(borrow) = returns.and_then(borrowed_part) {
         errors.at(
             &borrow,
             format!(
