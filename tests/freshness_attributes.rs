@@ -160,6 +160,10 @@ impl Users {
             }
         }
         use self::inner::same;
+        /// Not a `{self}` to be shown, and neither are these.
+        const BRACES: &str = "{self}";
+        let braces = format!("{{self}}");
+        assert_eq!(braces, BRACES);
         same(format!("{prefix}{}", Inner(id).show()))
     }
 }

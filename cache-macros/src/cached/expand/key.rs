@@ -44,12 +44,12 @@ impl<'p> Code<'p> {
     /// The key of `key = expr` or `cached_in`, where it is made.
     pub(super) fn key_inline(&self) -> TokenStream {
         let parts = self.key_of_exprs();
-        // Of the others the compiler would say that they are unused.
-        let names = |argument: &&Argument| {
-            let mut bindings = argument.bindings().into_iter();
-            bindings.any(|name| names_ident(parts.clone(), &name.to_string()))
+        // Not of one that only the cache is named by.
+        let named = |argument: &&Argument| {
+            let names = argument.bindings();
+            names.iter().any(|name| names_ident(parts.clone(), &name.to_string()))
         };
-        let shadows = self.kept().filter(names).filter_map(Argument::shadow);
+        let shadows = self.kept().filter(named).filter_map(Argument::shadow);
         quote!({ #(#shadows)* #parts })
     }
 
