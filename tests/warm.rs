@@ -114,7 +114,7 @@ async fn progress_is_told_after_each_key() {
 
     // How many there are is not always known.
     let mut totals = Vec::new();
-    let some = (0..10).filter(|key| key.is_multiple_of(5));
+    let some = (0..10_u64).filter(|key| key.is_multiple_of(5));
     cache
         .warm(some, 4, load)
         .on_progress(|progress| totals.push((progress.total, progress.to_string())))
