@@ -350,3 +350,171 @@ proptest! {
         });
     }
 }
+
+/// Functions are warmed by calling them.
+mod functions {
+    use super::*;
+    use std::collections::HashMap;
+
+    use cache_core::{agent_cached, cached_batch, cached_lru, cached_ttl};
+
+    #[derive(Clone, Default)]
+    pub(super) struct Db(pub(super) Arc<AtomicUsize>);
+
+    #[cached_lru(skip(db))]
+    pub(super) async fn get_user(db: &Db, id: u64, region: &str) -> Result<String, &'static str> {
+        db.0.fetch_add(1, Ordering::SeqCst);
+        if id == 404 {
+            Err("down")
+        } else {
+            Ok(format!("{id} in {region}"))
+        }
+    }
+
+    #[cached_ttl(
+        ttl = "60s",
+        stale_while_revalidate = "30s",
+        stale_if_error = "5m",
+        load_timeout = "1h",
+        skip(db)
+    )]
+    pub(super) async fn detached(db: &Db, id: u64) -> Result<u64, cache_core::LoadTimeout> {
+        db.0.fetch_add(1, Ordering::SeqCst);
+        Ok(id)
+    }
+
+    #[cached_batch(window = "0ms", skip(db))]
+    pub(super) async fn batched(db: &Db, ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+        db.0.fetch_add(1, Ordering::SeqCst);
+        if ids.contains(&404) {
+            return Err("down".to_owned());
+        }
+        Ok(ids.iter().filter(|id| **id < 100).map(|id| (*id, *id)).collect())
+    }
+
+    /// It calls two others, of which one fails, and does not mind.
+    #[cached_lru(skip(db))]
+    pub(super) async fn outer(db: &Db, id: u64) -> u64 {
+        let _ = get_user(db, 404, "outer").await;
+        get_user(db, id, "outer").await.map_or(0, |_| id)
+    }
+
+    #[agent_cached(resource = "warm", scope = "session")]
+    pub(super) async fn of_session(id: u64) -> u64 {
+        id
+    }
+
+    pub(super) struct Users(pub(super) Cache<u64, u64>);
+
+    impl Users {
+        #[cache_core::cached_in(self.0)]
+        pub(super) async fn get(&self, id: u64) -> Result<u64, String> {
+            if id == 404 { Err("down".to_owned()) } else { Ok(id) }
+        }
+    }
+}
+
+#[tokio::test]
+async fn functions_are_warmed_by_calling_them() {
+    use functions::{Db, get_user};
+    let db = &Db::default();
+    get_user(db, 7, "eu").await.unwrap();
+    let keys = [(7, "eu"), (8, "eu"), (404, "us"), (8, "eu")];
+    let mut lines = Vec::new();
+    let warmed = cache_core::warm(keys, 1, |(id, region)| get_user(db, id, region))
+        .on_progress(|progress| lines.push(progress.to_string()))
+        .await;
+    assert_eq!(counts(warmed), (1, 2, 1));
+    assert_eq!(lines[3], "4 of 4: loaded 1, skipped 2, failed 1");
+    assert_eq!(db.0.load(Ordering::SeqCst), 3);
+    assert_eq!(get_user::peek(8, "eu"), Some("8 in eu".to_owned()));
+    // What is warmed is no miss; what was there is a hit.
+    assert_eq!((get_user::stats().hits, get_user::stats().misses), (2, 1));
+    // Of owned keys.
+    let keys = vec![(9, "eu".to_owned())];
+    let warmed = cache_core::warm(keys, 8, |(id, region)| async move { get_user(db, id, &region).await });
+    assert_eq!(counts(warmed.await), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn what_a_load_calls_is_its_own_concern() {
+    use functions::{Db, get_user, outer};
+    let db = &Db::default();
+    assert_eq!(counts(cache_core::warm(1..=2, 1, |id| outer(db, id)).await), (2, 0, 0));
+    assert_eq!(counts(cache_core::warm(1..=2, 1, |id| outer(db, id)).await), (0, 2, 0));
+    // Asked for by those loads, and by nobody else.
+    assert_eq!(get_user::peek(1, "outer"), Some("1 in outer".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_whose_loads_are_tasks_are_waited_for() {
+    use functions::{Db, detached};
+    let db = &Db::default();
+    let warm = || cache_core::warm([1, 2, 1], 1, |id| detached(db, id));
+    assert_eq!(counts(warm().await), (2, 1, 0));
+    // Past their TTL they would be served while they are refreshed.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(counts(warm().await), (2, 1, 0));
+    assert_eq!((db.0.load(Ordering::SeqCst), detached::stats().stale), (4, 0));
+}
+
+#[tokio::test]
+async fn batches_are_warmed_in_batches() {
+    use functions::{Db, batched};
+    let db = &Db::default();
+    batched(db, 1).await.unwrap();
+    let warmed = cache_core::warm([1, 2, 3, 104], 8, |id| batched(db, id)).await;
+    assert_eq!(counts(warmed), (3, 1, 0), "that there is nothing is no failure");
+    assert_eq!(db.0.load(Ordering::SeqCst), 2);
+    assert_eq!(
+        counts(cache_core::warm([4, 404], 8, |id| batched(db, id)).await),
+        (0, 0, 2)
+    );
+}
+
+#[tokio::test]
+async fn methods_and_several_functions_are_warmed_together() {
+    use functions::{Db, Users, of_session, outer};
+    let (db, users) = (&Db::default(), &Users(cache()));
+    let warmed = cache_core::warm([10, 404], 8, |id| async move {
+        outer(db, id).await;
+        let _ = users.get(id).await;
+    });
+    assert_eq!(counts(warmed.await), (1, 0, 1));
+    assert_eq!((users.0.len(), users.0.stats().misses), (1, 0));
+
+    session::scope("warm", async {
+        assert_eq!(counts(cache_core::warm([1, 2], 8, of_session).await), (2, 0, 0));
+        assert_eq!(of_session::peek(2), Some(2));
+    })
+    .await;
+    let disabled = cache_core::testing::disabled(cache_core::warm([20], 8, |id| outer(db, id)));
+    assert_eq!(counts(disabled.await), (0, 1, 0));
+}
+
+/// A failure is one even where an old value would serve for it, and a refresh of what is fresh may wait.
+#[tokio::test]
+async fn a_call_of_a_warm_up_is_not_content_with_an_old_value() {
+    let clock = Clock::manual();
+    let cache = Cache::<u64, u64>::builder()
+        .ttl(MINUTE)
+        .refresh_ahead(0.5)
+        .stale_if_error(MINUTE)
+        .clock(clock.clone())
+        .build();
+    let (cache, source) = (&cache, &Arc::new(Source::new(1)));
+    let call = |key| async move {
+        let source = Arc::clone(source);
+        let load = || async move { source.try_read().await.map_err(|_| std::io::Error::other("down")) };
+        cache.try_get_or_load_unshared(key, load).await
+    };
+    cache.insert(1, 1).await;
+    clock.advance(MINUTE / 2);
+    assert_eq!(counts(cache_core::warm([1], 8, call).await), (0, 1, 0));
+    clock.advance(MINUTE / 2);
+    let mut warming = Box::pin(cache_core::warm([1], 8, call));
+    assert!((&mut warming).now_or_never().is_none());
+    source.started().await.end(Fate::Fail);
+    assert_eq!(counts(soon(warming).await), (0, 0, 1));
+    assert_eq!(cache.stats().stale, 0);
+}

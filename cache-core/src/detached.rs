@@ -19,6 +19,7 @@ use crate::load::{Load, Run};
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::stats::Count;
+use crate::warm;
 
 /// Makes what a caller returns that did not get a value in time.
 pub(crate) type OnTimeout<R> = fn(LoadTimeout) -> R;
@@ -159,6 +160,7 @@ impl<K: Key, V: Value> Left<K, V> {
         if outcome.success().is_some() || outcome.is_nothing() {
             return outcome;
         }
+        warm::note_failure();
         self.fallback().map_or(outcome, R::hit)
     }
 }
@@ -191,7 +193,10 @@ impl<R> End<R> {
         let outcome = match (fallback, self) {
             (Some(value), _) => R::hit(value),
             (None, Self::Soft) => return None,
-            (None, Self::Hard(after, on_timeout)) => on_timeout(LoadTimeout::new(Arc::clone(&shared.name), after)),
+            (None, Self::Hard(after, on_timeout)) => {
+                warm::note_failure();
+                on_timeout(LoadTimeout::new(Arc::clone(&shared.name), after))
+            }
         };
         shared.counters.one(Count::Timeouts);
         Some(outcome)

@@ -113,7 +113,7 @@ pub use self::mutation::MutationGuard;
 pub use self::stats::Stats;
 pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
-pub use self::warm::{Progress, Warmed, Warmup};
+pub use self::warm::{Progress, Warmed, Warmup, warm};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_ttl, invalidates};

@@ -3,6 +3,7 @@
 //! Each key is loaded by the same way as any miss, through the table of flights: a load that is under way is joined, others
 //! join this one, and an invalidation detaches it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use crate::key::{Key, Value};
 use crate::load::{Load, obtain};
 use crate::outcome::{Kind, Outcome, SHARED};
 use crate::shared::Shared;
-use crate::world;
+use crate::{reentry, world};
 
 impl<K: Key, V: Value> Cache<K, V> {
     /// Loads the keys that are not there, at most `concurrency` at once (0 counts as 1), and reports on it.
@@ -101,6 +102,113 @@ where
     } else {
         Step::Failed
     }
+}
+
+tokio::task_local! {
+    /// What is heard of the calls that a warm-up makes for one key.
+    static CALLS: Calls;
+}
+
+struct Calls {
+    /// How deep the warm-up itself is in loads: calls from inside of the loads that it has begun are none of its own.
+    depth: usize,
+    have_missed: Cell<bool>,
+    have_failed: Cell<bool>,
+}
+
+/// A call of a cached function has found nothing. Whether it was made for a warm-up, so that nobody has asked for it.
+pub(crate) fn note_miss() -> bool {
+    note(|calls| calls.have_missed.set(true))
+}
+
+/// A call of a cached function has failed.
+pub(crate) fn note_failure() {
+    note(|calls| calls.have_failed.set(true));
+}
+
+fn note(note: impl FnOnce(&Calls)) -> bool {
+    let noted = CALLS.try_with(|calls| {
+        let is_own = calls.depth == reentry::depth();
+        if is_own {
+            note(calls);
+        }
+        is_own
+    });
+    noted.unwrap_or(false)
+}
+
+/// Calls cached functions for many keys, for so many at once (0 counts as 1), so that what is not there is loaded before
+/// anybody asks for it.
+///
+/// A key is skipped if all that is called for it was there, which counts as hits; it was loaded if something had to be, which counts
+/// as no miss; and it has failed if something failed. As with [`Cache::warm`] an old value serves in the place of none of that. It works
+/// for any cached function, method or batch, and for several at once. What the loads themselves call is their own concern.
+///
+/// # Errors
+/// None: what fails is counted, and does not stop the others.
+///
+/// # Cancellation
+/// Dropped half way, it leaves what was loaded, and takes the calls with it that are under way.
+///
+/// # Panics
+/// If a call panics, which ends it.
+///
+/// # Example: two functions
+/// ```
+/// # #[cfg(feature = "macros")] {
+/// use cache_core::cached_lru;
+///
+/// #[cached_lru]
+/// async fn get_name(id: u64) -> String {
+///     format!("user {id}")
+/// }
+///
+/// #[cached_lru]
+/// async fn get_cart(id: u64, region: &str) -> Result<Vec<u64>, String> {
+///     if id == 3 { Err("down".to_owned()) } else { Ok(vec![id]) }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let warmed = cache_core::warm(1..=3, 8, |id| async move {
+///     get_name(id).await;
+///     let _ = get_cart(id, "eu").await;
+/// })
+/// .on_progress(|progress| println!("{progress}"))
+/// .await;
+/// assert_eq!((warmed.loaded, warmed.skipped, warmed.failed), (2, 0, 1));
+/// # }
+/// # main();
+/// # }
+/// ```
+pub fn warm<I, L, F>(keys: I, concurrency: usize, call: L) -> Warmup<impl Stream<Item = Step> + use<I, L, F>>
+where
+    I: IntoIterator,
+    L: FnMut(I::Item) -> F,
+    F: Future,
+{
+    let mut call = call;
+    each(keys, concurrency, move |key| {
+        let called = call(key);
+        async move {
+            if world::is_disabled() {
+                return Step::Skipped;
+            }
+            let calls = Calls {
+                depth: reentry::depth(),
+                have_missed: Cell::new(false),
+                have_failed: Cell::new(false),
+            };
+            let heard = async move {
+                called.await;
+                CALLS.with(|calls| match (calls.have_missed.get(), calls.have_failed.get()) {
+                    (_, true) => Step::Failed,
+                    (true, false) => Step::Loaded,
+                    (false, false) => Step::Skipped,
+                })
+            };
+            CALLS.scope(calls, heard).await
+        }
+    })
 }
 
 /// What has become of a key.

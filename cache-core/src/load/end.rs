@@ -9,6 +9,7 @@ use crate::outcome::{self, Outcome};
 use crate::stats::Count;
 use crate::store::Entry;
 use crate::tag::{self, Origin, Tag, Tags};
+use crate::warm;
 
 impl<K: Key, V: Value> Load<K, V> {
     /// The load has come to an end.
@@ -26,6 +27,7 @@ impl<K: Key, V: Value> Load<K, V> {
         if outcome.is_nothing() {
             self.nothing(error);
         } else {
+            warm::note_failure();
             self.fail(error.map_or(Ending::FailedAlone, Ending::Failed));
         }
     }

@@ -11,6 +11,7 @@ use crate::reentry::{self, Edge};
 use crate::shared::Shared;
 use crate::stats::Count;
 use crate::store::Entry;
+use crate::warm;
 
 /// After so many loads of others that panicked, a caller loads for itself: a load that always panics must not make
 /// its callers wait for one another in line.
@@ -137,6 +138,9 @@ impl<K: Key, V: Value> Load<K, V> {
             Some(failed) => {
                 if let Some(count) = count {
                     self.count(count);
+                }
+                if !is_nothing {
+                    warm::note_failure();
                 }
                 ControlFlow::Break(failed)
             }

@@ -20,7 +20,7 @@ use crate::shared::{Claim, Shared};
 use crate::stats::Count;
 use crate::store::Entry;
 use crate::tag::{Labels, Origin, Tag, TagValue};
-use crate::world;
+use crate::{warm, world};
 
 /// A caller's way from a miss to a value. Dropped while it leads, it lands as failed.
 pub(crate) struct Load<K: Key, V: Value> {
@@ -73,7 +73,7 @@ impl<K: Key, V: Value> Load<K, V> {
             shared.tag_key(&key, &mut tags);
             tags.into_set(shared.worlds())
         });
-        Self {
+        let load = Self {
             shared: Arc::clone(shared),
             hash,
             key,
@@ -84,7 +84,8 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             is_reload: false,
-        }
+        };
+        if warm::note_miss() { load.unasked() } else { load }
     }
 
     /// For one who is not to look: a function that is cached by session, called outside of any.
@@ -160,7 +161,10 @@ impl<K: Key, V: Value> Load<K, V> {
 
     /// For one who was to bring a new value, if that is what came of the look.
     pub(crate) fn with(mut self, claim: Option<Claim>) -> Self {
-        self.claim = claim;
+        // An old value is of no use to a warm-up.
+        if !self.is_reload || claim.as_ref().is_some_and(Claim::is_fresh) {
+            self.claim = claim;
+        }
         self
     }
 
