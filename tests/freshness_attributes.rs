@@ -5,6 +5,7 @@
     clippy::unused_async,
     clippy::items_after_statements,
     clippy::too_many_arguments,
+    clippy::trivially_copy_pass_by_ref,
     unreachable_pub,
     reason = "tests are short, and stop where something is wrong"
 )]

@@ -33,7 +33,7 @@ impl<'p> Code<'p> {
         detached: &Detached,
         (verb, given): (&TokenStream, &TokenStream),
         load: &TokenStream,
-        end: Option<TokenStream>,
+        end: &TokenStream,
     ) -> TokenStream {
         let (private, returns) = (&self.private, &self.plan.returns);
         let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
@@ -64,7 +64,7 @@ impl<'p> Code<'p> {
             None => quote!(::core::option::Option::None),
         };
         let given = quote!(#given, #labels);
-        self.by_task(detached, (&quote!(load), &given), load, Some(quote!(.await)))
+        self.by_task(detached, (&quote!(load), &given), load, &quote!(.await))
     }
 
     /// What a caller returns that has waited too long.
