@@ -93,10 +93,14 @@ use crate::cached::Attribute;
 /// # }
 /// ```
 ///
+/// In the braces of a tag stands an argument, `{id}`, or a field of one, `{user.address.0}`, with a format if need be,
+/// `{id:>04}`; `{{` is a brace. A tag is made of the key, so that an entry has it however it came in: by a call, by `refresh`
+/// or by `insert`. A `tag_fn` sees the value alone, and captures nothing.
+///
 /// With `refresh_ahead`, `stale_while_revalidate`, `soft_timeout`, `load_timeout` or `detached` loads are tasks, which own
-/// what they are made of: what the call is lent is cloned on a miss, skipped arguments included, so that it has to be
-/// `Clone + Send + Sync + 'static`; what the call is given has to be `Send + 'static`, and so has the future of the body. They
-/// run in the session of their caller.
+/// what they are made of: what the call is lent is cloned on a miss, `&self` and skipped arguments included, so that it has to
+/// be `Clone + Send + Sync + 'static`; what the call is given has to be `Send + 'static`, and so have the error and the future
+/// of the body. A `cache_if` sees the value alone there. They run in the session of their caller, and so does a `refresh`.
 ///
 /// # Example: an old value rather than an error, and rather than a wait
 /// ```
@@ -113,10 +117,6 @@ use crate::cached::Attribute;
 /// assert_eq!(price(&Client, "tea").await, Ok(42));
 /// # }
 /// ```
-///
-/// In the braces of a tag stands an argument, `{id}`, or a field of one, `{user.address.0}`, with a format if need be,
-/// `{id:>04}`; `{{` is a brace. A tag is made of the key, so that an entry has it however it came in: by a call, by `refresh`
-/// or by `insert`. A `tag_fn` sees the value alone, and captures nothing.
 #[proc_macro_attribute]
 pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Lru, arguments.into(), &item.into()).into()
@@ -184,11 +184,14 @@ pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Takes `key`, `skip`, `cache_if`, `tags`, `tag_fn`, `detached` and `crate`; with `detached` its loads are tasks, which is what
-/// the builder's `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` and `load_timeout` need. The argument whose field the cache is stays out of the key,
-/// as `self` does, and tags may name it all the same. Size, age and policy belong to that cache's builder, and so do tags that
-/// everything in it is to carry: those that are written here belong to what this function brings in. Works where the other
-/// attributes cannot: in trait impls, and with generic keys and values.
+/// Takes `key`, `skip`, `cache_if`, `tags`, `tag_fn`, `detached` and `crate`. The argument whose field the cache is stays out
+/// of the key, as `self` does, and tags may name it all the same. Size, age and policy belong to that cache's builder, and so do
+/// tags that everything in it is to carry: those that are written here belong to what this function brings in. Works where the
+/// other attributes cannot: in trait impls, and with generic keys and values.
+///
+/// With `detached` loads are tasks, which is what the builder's `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` and
+/// `load_timeout` need to do all that they do. The last gives callers an error if the function's can be made from
+/// `LoadTimeout`; otherwise they wait. Of what a method is lent, `&self` included, only what its body names is cloned.
 #[proc_macro_attribute]
 pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::In, arguments.into(), &item.into()).into()
