@@ -369,7 +369,7 @@ async fn a_hit_in_the_last_fifth_starts_one_refresh() {
     let it = Subject::new(|builder| builder.refresh_ahead(0.8));
     it.cache.insert(KEY, 1).await;
     it.source.set(2);
-    it.clock.advance(48 * SECOND - Duration::from_nanos(1));
+    it.clock.advance(Duration::from_nanos(47_999_999_999));
     assert_eq!(soon(it.spawned()).await, Ok(1));
     assert!(!it.source.has_started().await);
     it.clock.advance(Duration::from_nanos(1));
@@ -425,7 +425,7 @@ async fn entries_that_came_together_do_not_go_together() {
             it.cache.insert(key, 1).await;
         }
         let mut left = vec![it.cache.len()];
-        it.clock.advance(30 * SECOND - Duration::from_nanos(1));
+        it.clock.advance(Duration::from_nanos(29_999_999_999));
         left.push(it.cache.len());
         for _ in 0..3 {
             it.clock.advance(10 * SECOND);
@@ -557,7 +557,6 @@ async fn an_error_is_not_kept_in_front_of_a_value() {
 
 #[tokio::test]
 async fn kept_errors_are_bounded_and_are_reclaimed() {
-    let dropped = Arc::new(AtomicU64::new(0));
     #[derive(Clone, Debug)]
     struct Counted(Arc<Token>);
     #[derive(Debug)]
@@ -568,6 +567,7 @@ async fn kept_errors_are_bounded_and_are_reclaimed() {
         }
     }
 
+    let dropped = Arc::new(AtomicU64::new(0));
     let it = Subject::new(|builder| builder.err_ttl(MINUTE).max_size(64));
     for key in 0..1_000 {
         let error = Counted(Arc::new(Token(Arc::clone(&dropped))));

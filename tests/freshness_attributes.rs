@@ -5,6 +5,8 @@
     clippy::unused_async,
     clippy::items_after_statements,
     clippy::too_many_arguments,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::useless_format,
     unreachable_pub,
     reason = "tests are short, and stop where something is wrong"
 )]
@@ -15,8 +17,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cache_core::{
@@ -160,6 +162,10 @@ impl Users {
             }
         }
         use self::inner::same;
+        /// Not a `{self}` to be shown, and neither are these.
+        const BRACES: &str = "{self}";
+        let braces = format!("{{self}}");
+        assert_eq!(braces, BRACES);
         same(format!("{prefix}{}", Inner(id).show()))
     }
 }
@@ -709,4 +715,28 @@ async fn tools_of_agents_have_it_too() {
     until(|| get_cart::peek("ada") == Some(4)).await;
     add("ada").await;
     assert_eq!(get_cart("ada").await, 5);
+}
+
+fn shelf() -> Cache<u64, u64> {
+    static SHELF: LazyLock<Cache<u64, u64>> = LazyLock::new(|| Cache::builder().name("shelf").build());
+    SHELF.clone()
+}
+
+#[cached_in(shelf(), detached)]
+async fn on_the_shelf(id: u64) -> u64 {
+    id * 2
+}
+
+#[cached_in(cache, detached, key = id)]
+async fn in_the_given(cache: Cache<u64, u64>, id: u64) -> u64 {
+    cache.peek(&(id - 1)).unwrap_or(id)
+}
+
+/// The cache is a clone then, which nobody holds but the call.
+#[tokio::test]
+async fn a_cache_may_be_named_by_a_call_or_by_an_argument_that_is_taken() {
+    assert_eq!(on_the_shelf(1).await, 2);
+    assert_eq!(on_the_shelf::refresh(1).await, 2);
+    assert_eq!(in_the_given(shelf(), 2).await, 2);
+    assert_eq!((shelf().peek(&1), shelf().peek(&2)), (Some(2), Some(2)));
 }

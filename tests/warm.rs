@@ -94,7 +94,7 @@ async fn progress_is_told_after_each_key() {
     let cache = cache();
     cache.insert(2, 2).await;
     let load = |key: u64| async move { if key == 3 { Err("down") } else { Ok(key) } };
-    let mut told: Vec<(usize, Option<usize>, (usize, usize, usize))> = Vec::new();
+    let mut told = Vec::new();
     let mut lines = Vec::new();
     let on_progress = |progress: Progress| {
         told.push((progress.done(), progress.total, counts(progress.so_far)));

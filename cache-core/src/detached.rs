@@ -59,7 +59,8 @@ where
         return R::hit(value);
     }
     if load.is_outside() {
-        return make(given).await;
+        // In a box, like what is seldom below, so that the future of a hit has no room for it.
+        return Box::pin(make(given)).await;
     }
     let mut patience = Patience::new(load.shared(), on_timeout);
     loop {
@@ -86,7 +87,7 @@ where
     let task = run(load, keep_if, future);
     let mut task = match background::spawn(background::Context::current().wrap(task)) {
         Ok(task) => task,
-        Err(task) => return left.instead(task.await),
+        Err(task) => return left.instead(Box::pin(task).await),
     };
     loop {
         match patience.wait(ended(&mut task)).await {

@@ -46,6 +46,12 @@
 //! - [`warm`] loads what is not there before anybody asks for it; [`Cache::get_many`] and its like are for many keys in one pass.
 //! - An [`observer`] hears of every change of a cache, or of all of them. The [`registry`] lists the caches there are.
 //!
+//! # Around a load
+//! - Old values serve while new ones are on their way, or cannot be had: [`Builder::stale_while_revalidate`],
+//!   [`Builder::refresh_ahead`], [`Builder::stale_if_error`], [`Builder::soft_timeout`]. The attributes have arguments of the
+//!   same names. An invalidation takes old values away like any other.
+//! - Loads can be tasks, which go on without their callers: [`Cache::get_or_spawn`], `detached`.
+//!
 //! # Why it is made like this
 //! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
 //! kept after it, and no store can know that: it sees an insertion, not when the value was read.

@@ -23,7 +23,7 @@ use crate::observer::{Cause, Observers, Reason};
 use crate::reaper::{self, Reclaim};
 use crate::registry::{Capacity, Kind, Registered, Registration};
 use crate::stats::{Count, Counters, Stats};
-use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store};
+use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store, hashing};
 use crate::tag::{self, Evict, Index, Tag, Tags};
 #[cfg(feature = "test-util")]
 use crate::world::WorldId;
@@ -50,7 +50,7 @@ pub(crate) struct Shared<K, V> {
     pub(crate) flights: Flights<K, Arc<Entry<K, V>>>,
     pub(crate) counters: Counters,
     clock: Clock,
-    hasher: foldhash::fast::RandomState,
+    hasher: hashing::RandomState,
     pub(crate) freshness: Freshness<V>,
     weigher: Option<Weigher<K, V>>,
     key_tags: Vec<TagsOf<K>>,
@@ -97,7 +97,7 @@ impl<K: Key, V: Value> Shared<K, V> {
             flights: Flights::new(),
             counters: Counters::new(),
             clock: builder.clock,
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: hashing::RandomState::default(),
             freshness: builder.freshness,
             weigher: builder.weigher,
             key_tags: builder.key_tags,

@@ -215,7 +215,7 @@ impl Settings {
         if let Some(share) = self.refresh_ahead {
             builder = builder.refresh_ahead(share);
         }
-        let times: [(_, fn(Builder<K, V>, Duration) -> Builder<K, V>); 7] = [
+        let times: [(_, Setter<K, V>); 7] = [
             (self.stale_while_revalidate, Builder::stale_while_revalidate),
             (self.stale_if_error, Builder::stale_if_error),
             (self.retry_after, Builder::retry_after),
@@ -232,6 +232,9 @@ impl Settings {
         builder
     }
 }
+
+/// Sets a time.
+type Setter<K, V> = fn(Builder<K, V>, Duration) -> Builder<K, V>;
 
 /// Says what makes a cache, where that is not [`Settings`].
 pub fn of_kind<K: Key, V: Value>(mut builder: Builder<K, V>, kind: Kind) -> Builder<K, V> {

@@ -327,6 +327,8 @@ where
 }
 
 /// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
+///
+/// That the futures are `Send` is said here, once for all, so that it need not be found out again for each function.
 impl Task {
     /// A free function, and its handle's `refresh`.
     pub fn call<H, G, R, F>(
@@ -335,10 +337,11 @@ impl Task {
         given: G,
         keep_if: fn(&handle::Kept<H>) -> bool,
         on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce(G) -> F,
-    ) -> impl Future<Output = R>
+        load: impl FnOnce(G) -> F + Send,
+    ) -> impl Future<Output = R> + Send
     where
         H: Handle<Elements: ShowsAll<G>, Kind: 'static>,
+        G: Send,
         R: Outcome<H::Kind, Value = handle::Kept<H>> + Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
@@ -356,8 +359,8 @@ impl Task {
         labels: Option<Labels<V>>,
         keep_if: fn(&V) -> bool,
         on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
+        load: impl FnOnce() -> F + Send,
+    ) -> impl Future<Output = R> + Send
     where
         K: Key,
         V: Value,

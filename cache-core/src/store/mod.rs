@@ -270,6 +270,14 @@ impl Bound {
     }
 }
 
+/// How keys are hashed.
+///
+/// The index looks for a place in a table for some fifty steps and no more; then it takes another table, and one of the same
+/// size if this one is less than half full. So it would take one after the other for ever, and all memory, if many hashes of
+/// few keys began at places near to each other. With `foldhash::fast` they do, for keys that are numbers in a row and one seed
+/// in some thousand.
+pub(crate) use foldhash::quality as hashing;
+
 /// The hasher for what is hashed already.
 #[derive(Clone, Copy, Default)]
 struct Ready;

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
-use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
+use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type, UnOp};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
@@ -119,7 +119,7 @@ pub(super) fn plan(
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
             Some(code) => named_by(code, &arguments[*at]),
-            // An argument whose field is the cache stands to it as `self` does in a method.
+            // An argument that is the cache, or has it in a field, stands to it as `self` does in a method.
             None => {
                 let name = arguments[*at].name.to_string();
                 !skipped.contains(&name) && holder.as_ref().is_none_or(|holder| *holder != name)
@@ -135,9 +135,10 @@ pub(super) fn plan(
     if is_static {
         check_generic(attribute, &reaching, errors);
     }
+    let is_detached = given.freshness.detaching().is_some();
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
-        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, errors)),
+        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, is_detached, errors)),
         None => Key::Exprs(in_key.iter().map(|at| arguments[*at].name_expr()).collect()),
     };
     check_length(&key, &in_key, &function, errors);
@@ -170,14 +171,15 @@ pub(super) fn plan(
         .resource
         .take()
         .map(|(_, resource)| Agent { resource, of_session });
-    let cache_if = keep_if.as_ref();
-    let keyword = match &batch {
-        Some(_) => Some(batch::keyword()),
-        None => given.freshness.detaching().cloned(),
+    let caller = detached::Caller {
+        function: &function,
+        arguments: &arguments,
+        returns: returns.as_ref(),
+        cache_if: keep_if.as_ref(),
     };
     let has_timeout = given.freshness.load_timeout.is_some();
-    let detached = keyword
-        .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &function, &arguments, cache_if, errors));
+    let detached = detaching(batch.as_ref(), &given.freshness)
+        .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &caller, errors));
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -199,6 +201,14 @@ pub(super) fn plan(
         batch,
         function,
     })
+}
+
+/// The word by which loads may outlive their calls.
+fn detaching(batch: Option<&Batch>, freshness: &Freshness) -> Option<Ident> {
+    match batch {
+        Some(_) => Some(batch::keyword()),
+        None => freshness.detaching().cloned(),
+    }
 }
 
 /// One cache a function.
@@ -478,16 +488,16 @@ fn check_length(key: &Key, in_key: &[usize], function: &Function, errors: &mut E
     }
 }
 
-/// Whose field an expression names, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay in the key.)
+/// What an expression names, itself or a field of it, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay
+/// in the key.)
 fn holder_of(cache: &Expr) -> Option<String> {
     match cache {
-        Expr::Field(field) => match &*field.base {
-            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-            base => holder_of(base),
-        },
+        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        Expr::Field(field) => holder_of(&field.base),
         Expr::Paren(inner) => holder_of(&inner.expr),
         Expr::Group(inner) => holder_of(&inner.expr),
         Expr::Reference(inner) => holder_of(&inner.expr),
+        Expr::Unary(inner) if matches!(inner.op, UnOp::Deref(_)) => holder_of(&inner.expr),
         _ => None,
     }
 }
@@ -496,6 +506,7 @@ fn check_parts(
     in_key: &[usize],
     arguments: &[Argument],
     reaching: &[(String, TokenStream)],
+    is_detached: bool,
     errors: &mut Errors,
 ) -> Vec<(usize, Part)> {
     let mut parts = Vec::new();
@@ -509,6 +520,8 @@ fn check_parts(
         }
         match Part::of(ty) {
             Ok(part) => parts.push((*at, part)),
+            // Leaving it out of the key would not do.
+            Err(_) if is_detached && !detached::can_go(ty) => {}
             Err(message) => errors.at(ty, message),
         }
     }

@@ -1,10 +1,11 @@
 //! What this store does beyond what every store has to do: the order of use, and what becomes of the dead.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::sync::Barrier;
 
 use super::*;
-use crate::store::Life;
+use crate::store::{Life, hashing};
 
 const FOR_EVER: Life = Life {
     begins_at: 0,
@@ -287,4 +288,25 @@ fn small_caches_are_exact() {
     insert(&store, 65);
     let gone: Vec<u64> = (0..64).filter(|key| !look(&store, *key, Look::Peek)).collect();
     assert_eq!(gone, [62, 63]);
+}
+
+/// A table is left when some entry has found no place in it within so many steps, and that must not happen over and over.
+#[test]
+fn numbers_in_a_row_find_their_places_whatever_the_seed() {
+    const PLACES: usize = 2048;
+    // As the index counts them.
+    const STEPS: usize = 5 * PLACES.ilog2() as usize;
+    // The last five are of no use to `foldhash::fast`.
+    for seed in (0..200).chain([5_426, 11_996, 27_446, 33_282, 35_655]) {
+        let shared = Box::leak(Box::new(foldhash::SharedSeed::from_u64(seed)));
+        let hasher = hashing::SeedableRandomState::with_seed(seed, shared);
+        let mut taken = vec![false; PLACES];
+        for key in 0..PLACES as u64 / 2 {
+            #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is looked at")]
+            let first = hasher.hash_one(key) as usize;
+            let mut places = (0..=STEPS).map(|step| (first + step * (step + 1) / 2) % PLACES);
+            let place = places.find(|place| !taken[*place]);
+            taken[place.unwrap_or_else(|| panic!("seed {seed}: no place for {key}"))] = true;
+        }
+    }
 }

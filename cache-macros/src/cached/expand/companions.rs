@@ -289,7 +289,7 @@ impl Code<'_> {
             None => {
                 let uncached = self.call_uncached(&home);
                 let (reload, labels) = self.loading("refresh", &home);
-                quote!(#reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached))
+                quote!(#reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached).await)
             }
         };
         let of_refresh = self.doc_of_refresh();
@@ -323,7 +323,7 @@ impl Code<'_> {
                     let #miss = #private::miss(#cache, &#key);
                     #keep_miss
                 };
-                #reload.await
+                #reload
             }
 
             #[doc = "The kept value of these arguments, if there is one, without being counted."]

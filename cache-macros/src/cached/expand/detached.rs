@@ -33,6 +33,7 @@ impl<'p> Code<'p> {
         detached: &Detached,
         (verb, given): (&TokenStream, &TokenStream),
         load: &TokenStream,
+        end: &TokenStream,
     ) -> TokenStream {
         let (private, returns) = (&self.private, &self.plan.returns);
         let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
@@ -46,11 +47,11 @@ impl<'p> Code<'p> {
         let call = quote_spanned!(at=> #task.#verb(#given, #keep_if, #on_timeout, #load));
         quote!({
             use #private::task::probes::*;
-            #call
+            #call #end
         })
     }
 
-    /// The same where the first look was made before.
+    /// The same where the first look was made before, awaited: it borrows the cache.
     pub(super) fn load_by_task(
         &self,
         detached: &Detached,
@@ -62,7 +63,8 @@ impl<'p> Code<'p> {
             Some(labels) => quote!(::core::option::Option::Some(#labels)),
             None => quote!(::core::option::Option::None),
         };
-        self.by_task(detached, (&quote!(load), &quote!(#given, #labels)), load)
+        let given = quote!(#given, #labels);
+        self.by_task(detached, (&quote!(load), &given), load, &quote!(.await))
     }
 
     /// What a caller returns that has waited too long.

@@ -155,7 +155,12 @@ impl<'p> Code<'p> {
         if let Some(detached) = self.detached() {
             let load = self.load_of_its_own(detached, Some(&given), &quote!(Self));
             let verb = quote!(call::<Self, _, _, _>);
-            let call = self.by_task(detached, (&verb, &quote!(#is_refresh, #given)), &load);
+            let call = self.by_task(
+                detached,
+                (&verb, &quote!(#is_refresh, #given)),
+                &load,
+                &TokenStream::new(),
+            );
             return quote!(#sig { #call });
         }
         let load = quote!(move |#given| Self::uncached(#(#names),*));

@@ -221,7 +221,7 @@ impl<'p> Code<'p> {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached)),
+                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached).await),
                 )
             }
         };
@@ -233,7 +233,7 @@ impl<'p> Code<'p> {
                     ::core::result::Result::Err(#miss) => #keep_miss,
                 }
             };
-            #load.await
+            #load
         }
     }
 
@@ -296,7 +296,7 @@ impl<'p> Code<'p> {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body })),
+                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body }).await),
                 )
             }
         };
@@ -313,7 +313,7 @@ impl<'p> Code<'p> {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
-            #load.await
+            #load
         }
     }
 
