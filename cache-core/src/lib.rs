@@ -42,6 +42,8 @@
 //!   caches: [`Builder::tags`], [`Builder::tag_fn`].
 //! - [`agent_cached`] and [`agent_invalidates`] are for the tools of agents, which read and change *resources*, for everybody or
 //!   in a [`session`].
+//! - [`cached_batch`] makes a function for one key of one that loads many; [`Cache::batched`] does so without the macro.
+//! - [`warm`] loads what is not there before anybody asks for it; [`Cache::get_many`] and its like are for many keys in one pass.
 //! - An [`observer`] hears of every change of a cache, or of all of them. The [`registry`] lists the caches there are.
 //!
 //! # Around a load
