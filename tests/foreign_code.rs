@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use cache_core::{Cache, Policy};
+use cache_core::{Cache, Clock, Policy};
 use support::{soon, until};
 
 /// Its drop invalidates another entry of the cache it was in.
@@ -313,6 +313,66 @@ async fn tags_that_panic_harm_only_their_own_caller() {
     }
     assert_eq!(cache.get_or_load(0, || async { 3 }).await, 3);
     assert_eq!(cache_core::invalidate_tag("foreign").await, 1);
+}
+
+/// An error whose drop panics, unless that is in the middle of another panic.
+#[derive(Clone, Debug)]
+struct Explosive(#[expect(dead_code, reason = "held to be dropped")] Arc<Fuse>);
+
+#[derive(Debug)]
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "told to panic");
+    }
+}
+
+/// A kept failure is dropped by whoever puts something in its place. He is about to answer for what he has put there, a load or
+/// a fence, and without him it would be there for ever.
+#[tokio::test]
+async fn kept_errors_whose_drop_panics_harm_nobody() {
+    let clock = Clock::manual();
+    let cache = Cache::<u64, u64>::builder()
+        .err_ttl(Duration::from_secs(1))
+        .max_size(1_000)
+        .clock(clock.clone())
+        .build();
+    let cache = &cache;
+    let fail = async |keys: std::ops::Range<u64>| {
+        for key in keys {
+            let failed = cache.try_get_or_load(key, || async { Err(Explosive(Arc::new(Fuse))) });
+            assert!(failed.await.is_err());
+        }
+    };
+    let load = async |key| {
+        let load = || async { Ok::<_, Explosive>(key) };
+        assert_eq!(soon(cache.try_get_or_load(key, load)).await.unwrap(), key);
+    };
+
+    fail(0..5).await;
+    cache.begin_mutation(&0).await.finish().await;
+    cache.refresh(1, || async { 1 }).await;
+    cache.invalidate(&2).await;
+    cache.insert(3, 3).await;
+    clock.advance(Duration::from_secs(1));
+    for key in 0..5 {
+        load(key).await;
+        assert_eq!(cache.peek(&key), Some(key));
+    }
+
+    // Two panics at once would end the process.
+    fail(10..40).await;
+    cache.begin_mutation_all().await.finish().await;
+    fail(10..40).await;
+    cache.clear().await;
+    fail(10..40).await;
+    cache.invalidate_many(&[10, 11]).await;
+    cache.insert_many([(12, 12), (13, 13)]).await;
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(cache.len(), 2);
+    load(10).await;
+    assert_eq!(cache.peek(&10), Some(10));
 }
 
 /// The reaper looks after many caches. While the drop of a value of one holds it up, it must not keep the others alive.

@@ -237,6 +237,22 @@ async fn idle_time_ends_a_stale_value_as_well() {
     assert_eq!(it.cache.len(), 0);
 }
 
+/// It knows nothing of what has been stored since.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_of_a_detached_load_keeps_no_refresh_away() {
+    let it = Subject::new(|builder| builder.stale_while_revalidate(MINUTE).retry_after(30 * SECOND));
+    let detached = it.start();
+    let read = it.source.started().await;
+    it.cache.insert(KEY, 1).await;
+    it.clock.advance(MINUTE);
+    read.end(Fate::Fail);
+    assert_eq!(soon(detached).await.unwrap(), Ok(1));
+    it.source.set(2);
+    assert_eq!(soon(it.spawned()).await, Ok(1));
+    it.source.started().await.go_on();
+    it.value_becomes(2).await;
+}
+
 // stale_if_error
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,7 +326,19 @@ async fn an_error_that_is_not_clone_is_covered_as_well() {
         assert_eq!(soon(caller).await.unwrap(), 1);
     }
     // None of those who waited tried by itself.
-    assert_eq!(it.source.reads(), 1);
+    assert_eq!((it.source.reads(), it.cache.stats().stale), (1, 5));
+}
+
+/// What somebody has stored while the load was failing is not old.
+#[tokio::test]
+async fn a_new_value_that_serves_for_a_failed_load_is_not_counted_as_stale() {
+    let it = Subject::new(|builder| builder.stale_if_error(5 * MINUTE));
+    let load = || async {
+        it.cache.insert(KEY, 3).await;
+        Err(Failed::Upstream)
+    };
+    assert_eq!(it.cache.try_get_or_load(KEY, load).await, Ok(3));
+    assert_eq!((it.cache.stats().stale, it.cache.stats().load_failures), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,7 +369,7 @@ async fn a_hit_in_the_last_fifth_starts_one_refresh() {
     let it = Subject::new(|builder| builder.refresh_ahead(0.8));
     it.cache.insert(KEY, 1).await;
     it.source.set(2);
-    it.clock.advance(48 * SECOND - Duration::from_nanos(1));
+    it.clock.advance(Duration::from_nanos(47_999_999_999));
     assert_eq!(soon(it.spawned()).await, Ok(1));
     assert!(!it.source.has_started().await);
     it.clock.advance(Duration::from_nanos(1));
@@ -397,7 +425,7 @@ async fn entries_that_came_together_do_not_go_together() {
             it.cache.insert(key, 1).await;
         }
         let mut left = vec![it.cache.len()];
-        it.clock.advance(30 * SECOND - Duration::from_nanos(1));
+        it.clock.advance(Duration::from_nanos(29_999_999_999));
         left.push(it.cache.len());
         for _ in 0..3 {
             it.clock.advance(10 * SECOND);
@@ -460,6 +488,27 @@ async fn an_error_is_kept_for_its_time() {
     );
     assert_eq!(call().await, Err(Failed::Upstream));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+    // Each of the six calls is one of these.
+    let stats = it.cache.stats();
+    assert_eq!((stats.misses, stats.negative_hits, stats.hits), (3, 3, 0));
+}
+
+/// Who has waited is counted already, as one that missed.
+#[tokio::test]
+async fn who_waits_and_then_finds_a_kept_error_is_counted_once() {
+    let it = Subject::new(|builder| builder.err_ttl(MINUTE));
+    let load = || it.cache.try_get_or_load(KEY, || async { Err(Failed::Upstream) });
+    let mut leader = Box::pin(it.loaded());
+    let [mut second, mut third] = [(); 2].map(|()| Box::pin(load()));
+    assert!((&mut leader).now_or_never().is_none());
+    assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+    drop(leader);
+    assert_eq!(
+        (second.await, third.await),
+        (Err(Failed::Upstream), Err(Failed::Upstream))
+    );
+    let stats = it.cache.stats();
+    assert_eq!((stats.misses, stats.negative_hits, stats.coalesced), (3, 0, 1));
 }
 
 #[tokio::test]
@@ -508,7 +557,6 @@ async fn an_error_is_not_kept_in_front_of_a_value() {
 
 #[tokio::test]
 async fn kept_errors_are_bounded_and_are_reclaimed() {
-    let dropped = Arc::new(AtomicU64::new(0));
     #[derive(Clone, Debug)]
     struct Counted(Arc<Token>);
     #[derive(Debug)]
@@ -519,6 +567,7 @@ async fn kept_errors_are_bounded_and_are_reclaimed() {
         }
     }
 
+    let dropped = Arc::new(AtomicU64::new(0));
     let it = Subject::new(|builder| builder.err_ttl(MINUTE).max_size(64));
     for key in 0..1_000 {
         let error = Counted(Arc::new(Token(Arc::clone(&dropped))));

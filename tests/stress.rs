@@ -167,7 +167,7 @@ async fn no_read_is_older_than_what_was_committed_before_it_began() {
                                 // A reader that goes away half way.
                                 let world = Arc::clone(&world);
                                 let reader = tokio::spawn(async move {
-                                    if key % 2 == 0 {
+                                    if key.is_multiple_of(2) {
                                         world.checked(key).await;
                                     } else {
                                         world.checked_by_task(key).await;

@@ -304,8 +304,13 @@ struct Figures {
 /// The figures of a subject, for both ways to load.
 type Row = (String, [Figures; 2]);
 
-/// Has all take turns. `call` makes [`CALLS`] calls.
-fn in_turns(caches: &[Subjected], rounds: usize, mut call: impl FnMut(&Subjected, By)) -> Vec<Row> {
+/// Has all take turns. `call` makes [`CALLS`] calls, after `ready`, which is not timed.
+fn in_turns(
+    caches: &[Subjected],
+    rounds: usize,
+    ready: impl Fn(&Subjected, By),
+    mut call: impl FnMut(&Subjected, By),
+) -> Vec<Row> {
     let all: Vec<(&Subjected, By)> = caches
         .iter()
         .flat_map(|cache| [By::Load, By::Spawn].map(|by| (cache, by)))
@@ -315,6 +320,7 @@ fn in_turns(caches: &[Subjected], rounds: usize, mut call: impl FnMut(&Subjected
         for turn in 0..all.len() {
             let number = (turn + round) % all.len();
             let (cache, by) = all[number];
+            ready(cache, by);
             let began = Instant::now();
             call(cache, by);
             #[expect(clippy::cast_precision_loss, reason = "it is a small number")]
@@ -361,9 +367,11 @@ fn time_hits(process: usize) -> Vec<Row> {
         |cache| cache.hit(KEYS, By::Spawn),
     );
     let before: Vec<Stats> = caches.iter().map(|cache| cache.cache.stats()).collect();
-    let rows = in_turns(&caches, HIT_ROUNDS, |cache, by| cache.hit(CALLS, by));
+    // So that none finds its entries where those of all others have pushed them.
+    let ready = |cache: &Subjected, by| cache.hit(KEYS, by);
+    let rows = in_turns(&caches, HIT_ROUNDS, ready, |cache, by| cache.hit(CALLS, by));
     for (cache, before) in caches.iter().zip(&before) {
-        cache.check(before, 2 * HIT_ROUNDS as u64 * CALLS);
+        cache.check(before, 2 * HIT_ROUNDS as u64 * (KEYS + CALLS));
     }
     rows
 }
@@ -376,10 +384,11 @@ fn time_misses(process: usize) -> Vec<Row> {
     }
     let before: Vec<Stats> = caches.iter().map(|cache| cache.cache.stats()).collect();
     let mut next = 0;
-    let rows = in_turns(&caches, MISS_ROUNDS, |cache, by| {
+    let call = |cache: &Subjected, by| {
         next += CALLS;
         cache.miss(&runtime, next, CALLS, by);
-    });
+    };
+    let rows = in_turns(&caches, MISS_ROUNDS, |_, _| (), call);
     for (cache, before) in caches.iter().zip(&before) {
         let after = cache.cache.stats();
         let calls = 2 * MISS_ROUNDS as u64 * CALLS;

@@ -49,7 +49,7 @@ impl<K: Key, V: Value> Cache<K, V> {
             });
             let hits = found[before..].iter().filter(|value| value.is_some()).count();
             shared.count_hits(hits as u64);
-            shared.counters.add(Count::Misses, (found.len() - before - hits) as u64);
+            shared.count_misses((found.len() - before - hits) as u64);
         }
         found
     }
@@ -152,15 +152,15 @@ impl<K: Key, V: Value> Shared<K, V> {
         }
         // So that what has expired takes nobody's room: as much of it as each by itself would have cleared away.
         let _ = made.iter().all(|_| self.reclaim_some());
-        let is_disabled = world::is_disabled();
         let mut replaced = Vec::new();
         let keys = made.iter().map(|it| (it.entry.hash(), &it.entry.key));
+        let is_disabled = world::is_disabled();
         self.flights.put_many(keys, |place| {
-            let it = &made[place];
+            let Ready { entry, tags } = &made[place];
             replaced.extend(if is_disabled {
-                self.push_out(it.entry.hash(), &it.entry.key)
+                self.push_out(entry.hash(), &entry.key)
             } else {
-                self.keep_tagged(Arc::clone(&it.entry), &it.tags, tag::NOW)
+                self.keep_tagged(Arc::clone(entry), tags, tag::NOW)
             });
         });
         drop_each(replaced);

@@ -14,7 +14,7 @@ use crate::key::{Key, Value};
 use crate::mutation::MutationGuard;
 use crate::outcome::{ALONE, Kind, PLAIN, SHARED};
 use crate::shared::Shared;
-use crate::stats::{Count, Stats};
+use crate::stats::Stats;
 use crate::tag::{self, Labels, Tags};
 use crate::world::{self, Here};
 
@@ -86,10 +86,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         let shared = self.shared();
         let found = shared.find(shared.hash(key), key);
         if found.is_none() {
-            let is_bypassed = world::is_disabled();
-            shared
-                .counters
-                .one(if is_bypassed { Count::Bypassed } else { Count::Misses });
+            shared.count_misses(1);
         }
         found
     }

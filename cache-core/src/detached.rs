@@ -19,6 +19,7 @@ use crate::load::{Load, Run};
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::stats::Count;
+use crate::warm;
 
 /// Makes what a caller returns that did not get a value in time.
 pub(crate) type OnTimeout<R> = fn(LoadTimeout) -> R;
@@ -58,7 +59,8 @@ where
         return R::hit(value);
     }
     if load.is_outside() {
-        return make(given).await;
+        // In a box, like what is seldom below, so that the future of a hit has no room for it.
+        return Box::pin(make(given)).await;
     }
     let mut patience = Patience::new(load.shared(), on_timeout);
     loop {
@@ -85,7 +87,7 @@ where
     let task = run(load, keep_if, future);
     let mut task = match background::spawn(background::Context::current().wrap(task)) {
         Ok(task) => task,
-        Err(task) => return left.instead(task.await),
+        Err(task) => return left.instead(Box::pin(task).await),
     };
     loop {
         match patience.wait(ended(&mut task)).await {
@@ -158,6 +160,7 @@ impl<K: Key, V: Value> Left<K, V> {
         if outcome.success().is_some() || outcome.is_nothing() {
             return outcome;
         }
+        warm::note_failure();
         self.fallback().map_or(outcome, R::hit)
     }
 }
@@ -190,7 +193,10 @@ impl<R> End<R> {
         let outcome = match (fallback, self) {
             (Some(value), _) => R::hit(value),
             (None, Self::Soft) => return None,
-            (None, Self::Hard(after, on_timeout)) => on_timeout(LoadTimeout::new(Arc::clone(&shared.name), after)),
+            (None, Self::Hard(after, on_timeout)) => {
+                warm::note_failure();
+                on_timeout(LoadTimeout::new(Arc::clone(&shared.name), after))
+            }
         };
         shared.counters.one(Count::Timeouts);
         Some(outcome)

@@ -52,6 +52,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use slab::Slab;
 
 use crate::clock::Nanos;
+use crate::store::drop_each;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::tag::{NEVER, Origin};
 
@@ -309,17 +310,18 @@ impl<K, T> Slot<K, T> {
             failures.remove(&(until, self.hash, flight.id));
             failure
         });
-        Some(Former {
-            _flight: flight,
-            _failure: failure,
-        })
+        Some(Former(Some((flight, failure))))
     }
 }
 
-/// What was in a slot.
-struct Former<T> {
-    _flight: Arc<Flight<T>>,
-    _failure: Option<SharedError>,
+/// What was in a slot. Whoever drops it may just have registered a load or a fence for which nobody answers yet, so that the
+/// panic of an error's drop must not be his.
+struct Former<T>(Option<(Arc<Flight<T>>, Option<SharedError>)>);
+
+impl<T> Drop for Former<T> {
+    fn drop(&mut self) {
+        drop_each(self.0.take());
+    }
 }
 
 type Failures = BTreeSet<(Nanos, u64, FlightId)>;
@@ -452,6 +454,13 @@ impl<K, T> Flights<K, T> {
     pub(crate) fn guarded<R>(&self, hash: u64, f: impl FnOnce() -> R) -> R {
         let _shard = self.shard(hash);
         f()
+    }
+
+    /// Whether a flight is the one that is registered for the key.
+    pub(crate) fn has<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, flight: &Arc<Flight<T>>) -> bool {
+        let mut shard = self.shard(hash);
+        let slot = shard.find(hash, key);
+        slot.is_some_and(|slot| slot.flight.as_ref().is_some_and(|it| Arc::ptr_eq(it, flight)))
     }
 
     /// Takes away what must go for the key, under the lock: its flight, and by `remove` its entry.

@@ -42,7 +42,15 @@
 //!   caches: [`Builder::tags`], [`Builder::tag_fn`].
 //! - [`agent_cached`] and [`agent_invalidates`] are for the tools of agents, which read and change *resources*, for everybody or
 //!   in a [`session`].
+//! - [`cached_batch`] makes a function for one key of one that loads many; [`Cache::batched`] does so without the macro.
+//! - [`warm`] loads what is not there before anybody asks for it; [`Cache::get_many`] and its like are for many keys in one pass.
 //! - An [`observer`] hears of every change of a cache, or of all of them. The [`registry`] lists the caches there are.
+//!
+//! # Around a load
+//! - Old values serve while new ones are on their way, or cannot be had: [`Builder::stale_while_revalidate`],
+//!   [`Builder::refresh_ahead`], [`Builder::stale_if_error`], [`Builder::soft_timeout`]. The attributes have arguments of the
+//!   same names. An invalidation takes old values away like any other.
+//! - Loads can be tasks, which go on without their callers: [`Cache::get_or_spawn`], `detached`.
 //!
 //! # Why it is made like this
 //! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
@@ -62,6 +70,7 @@
 
 mod agent;
 mod background;
+mod batch;
 mod builder;
 mod bulk;
 mod cache;
@@ -88,6 +97,7 @@ mod sync;
 mod tag;
 #[cfg(feature = "test-util")]
 pub mod testing;
+mod warm;
 mod world;
 
 #[doc(hidden)]
@@ -95,6 +105,7 @@ mod world;
 pub mod __private;
 
 pub use self::agent::Resource;
+pub use self::batch::Batched;
 pub use self::builder::Builder;
 pub use self::cache::Cache;
 pub use self::clock::Clock;
@@ -104,6 +115,7 @@ pub use self::mutation::MutationGuard;
 pub use self::stats::Stats;
 pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
+pub use self::warm::{Progress, Warmed, Warmup, warm};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{agent_cached, agent_invalidates, cached_in, cached_lru, cached_ttl, invalidates};
+pub use cache_macros::{agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_ttl, invalidates};

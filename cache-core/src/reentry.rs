@@ -33,6 +33,11 @@ fn waits() -> MutexGuard<'static, Option<HashMap<FlightId, Vec<FlightId>>>> {
     WAITS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many loads are being polled here, one inside the other.
+pub(crate) fn depth() -> usize {
+    RUNNING.with(|running| running.borrow().len())
+}
+
 fn innermost() -> Option<FlightId> {
     RUNNING.with(|running| running.borrow().last().copied())
 }

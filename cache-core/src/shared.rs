@@ -215,6 +215,14 @@ impl<K: Key, V: Value> Shared<K, V> {
             .read(hash, key, Look::Use, &self.clock, |entry| entry.value.clone())
     }
 
+    /// Counts lookups that found nothing and load nothing.
+    #[inline]
+    pub(crate) fn count_misses(&self, misses: u64) {
+        let is_bypassed = world::is_disabled();
+        let count = if is_bypassed { Count::Bypassed } else { Count::Misses };
+        self.counters.add(count, misses);
+    }
+
     #[inline]
     fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
@@ -283,11 +291,30 @@ impl<K: Key, V: Value> Shared<K, V> {
         if !self.freshness.serves_stale() {
             return None;
         }
-        let value = self
-            .store
-            .look(hash, key, Look::Peek, &self.clock, |entry, _| entry.value.clone())?;
-        self.counters.one(Count::Stale);
+        let serve = |entry: &Arc<Entry<K, V>>, standing| (entry.value.clone(), standing);
+        let (value, standing) = self.store.look(hash, key, Look::Peek, &self.clock, serve)?;
+        if !standing.is_fresh() {
+            self.counters.one(Count::Stale);
+        }
         Some(value)
+    }
+
+    /// Counts that an entry is served past its TTL, if it is.
+    pub(crate) fn count_if_stale(&self, entry: &Entry<K, V>) {
+        if self.freshness.serves_stale() && !entry.facts().is_fresh(&self.clock) {
+            self.counters.one(Count::Stale);
+        }
+    }
+
+    /// Whether there is a value of a key that is not past its TTL. No use of it, where the policy can look without.
+    pub(crate) fn is_fresh<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> bool {
+        self.store.read(hash, key, Look::Peek, &self.clock, |_| ()).is_some()
+    }
+
+    /// Whether what is claimed is what there is of its key.
+    pub(crate) fn is_kept<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q, claim: &Claim) -> bool {
+        let is_it = |entry: &Arc<Entry<K, V>>, _| claim.is_of(entry);
+        self.store.look(hash, key, Look::Peek, &self.clock, is_it) == Some(true)
     }
 
     /// Whether there is anything to serve of a key, stale or not.
@@ -570,6 +597,15 @@ impl Claim {
     /// Whether what is served meanwhile is not past its TTL.
     pub(crate) fn is_fresh(&self) -> bool {
         self.entry.facts().is_fresh(&self.clock)
+    }
+
+    fn is_of<K, V>(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        std::ptr::eq(self.entry.facts(), entry.facts())
+    }
+
+    /// Somebody else is at it already: it is not to be claimed again at once.
+    pub(crate) fn postpone(&self, by: Duration) {
+        self.entry.facts().postpone(self.clock.now().saturating_add(nanos(by)));
     }
 
     /// The value that is served meanwhile.

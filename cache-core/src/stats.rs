@@ -27,9 +27,10 @@ pub(crate) enum Count {
     NegativeHits,
     Refreshes,
     Timeouts,
+    Batches,
 }
 
-const COUNTS: usize = Count::Timeouts as usize + 1;
+const COUNTS: usize = Count::Batches as usize + 1;
 
 type Counts<T> = [T; COUNTS];
 
@@ -106,6 +107,7 @@ impl Counters {
             negative_hits: of(Count::NegativeHits),
             refreshes: of(Count::Refreshes),
             timeouts: of(Count::Timeouts),
+            batches: of(Count::Batches),
             len,
         }
     }
@@ -160,6 +162,8 @@ pub struct Stats {
     pub refreshes: u64,
     /// Callers that did not wait for the end of a load, because it took too long.
     pub timeouts: u64,
+    /// Calls of what loads many keys at once. Each of their keys is one of the [`loads`](Self::loads).
+    pub batches: u64,
     /// Entries in the cache now.
     pub len: u64,
 }
@@ -207,6 +211,7 @@ impl fmt::Display for Stats {
             ("negative hits", self.negative_hits),
             ("refreshes", self.refreshes),
             ("timeouts", self.timeouts),
+            ("batches", self.batches),
         ];
         for (name, count) in others {
             if count > 0 {

@@ -18,6 +18,7 @@ use crate::key::is_primitive;
 use crate::options;
 
 /// A function with its body as raw tokens.
+#[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,

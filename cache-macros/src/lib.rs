@@ -54,6 +54,16 @@ use crate::cached::Attribute;
 /// | `max_size = N` or `unbounded` | entries kept; 0 keeps nothing | 128 |
 /// | `ttl = "60s"` | age at which an entry is gone, or a `Duration` expression | none |
 /// | `tti = "10m"` | idle time after which an entry is gone | none |
+/// | `ttl_fn = path or closure` | the TTL of a value, made of it, in the place of `ttl`; zero keeps nothing | none |
+/// | `jitter = 0.1` or `"5s"` | by how much each TTL is shortened at most, at random | none |
+/// | `refresh_ahead = 0.8` | a hit after this share of the TTL starts one refresh in the background | none |
+/// | `stale_while_revalidate = "30s"` | for so long after the TTL the old value is served, while one refresh runs in the background | none |
+/// | `stale_if_error = "5m"` | for so long after the TTL the old value serves if a load fails | none |
+/// | `retry_after = "1s"` | how long a failed load keeps the next one away, while there is an old value | 1 s |
+/// | `err_ttl = "1s"` | for how long an error is kept, if it is `Clone` | none |
+/// | `soft_timeout = "50ms"` | how long a caller waits that could have an old value (`stale_if_error`); the load goes on | none |
+/// | `load_timeout = "2s"` | how long a caller waits for a load; its error is made from `LoadTimeout`; the load goes on | none |
+/// | `detached` | loads are tasks of their own, and go on without their callers | not |
 /// | `skip(arg, ...)` | arguments that are not part of the key | none |
 /// | `key = expr` | the whole key, from the arguments by reference | the arguments in order |
 /// | `cache_if = path or closure` | of a success value: keep it or not | keep |
@@ -86,6 +96,27 @@ use crate::cached::Attribute;
 /// In the braces of a tag stands an argument, `{id}`, or a field of one, `{user.address.0}`, with a format if need be,
 /// `{id:>04}`; `{{` is a brace. A tag is made of the key, so that an entry has it however it came in: by a call, by `refresh`
 /// or by `insert`. A `tag_fn` sees the value alone, and captures nothing.
+///
+/// With `refresh_ahead`, `stale_while_revalidate`, `soft_timeout`, `load_timeout` or `detached` loads are tasks, which own
+/// what they are made of: what the call is lent is cloned on a miss, `&self` and skipped arguments included, so that it has to
+/// be `Clone + Send + Sync + 'static`; what the call is given has to be `Send + 'static`, and so have the error and the future
+/// of the body. A `cache_if` sees the value alone there. They run in the session of their caller, and so does a `refresh`.
+///
+/// # Example: an old value rather than an error, and rather than a wait
+/// ```
+/// use cache_core::cached_lru;
+///
+/// #[derive(Clone)]
+/// struct Client;
+///
+/// #[cached_lru(ttl = "10s", stale_while_revalidate = "30s", stale_if_error = "10m", soft_timeout = "50ms", skip(client))]
+/// async fn price(client: &Client, article: &str) -> Result<u64, String> {
+///     Ok(42)
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// assert_eq!(price(&Client, "tea").await, Ok(42));
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn cached_lru(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Lru, arguments.into(), &item.into()).into()
@@ -153,10 +184,14 @@ pub fn cached_ttl(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Takes `key`, `skip`, `cache_if`, `tags`, `tag_fn` and `crate`; the argument whose field the cache is stays out of the key,
-/// as `self` does, and tags may name it all the same. Size, age and policy belong to that cache's builder, and so do tags that
-/// everything in it is to carry: those that are written here belong to what this function brings in. Works where the other
-/// attributes cannot: in trait impls, and with generic keys and values.
+/// Takes `key`, `skip`, `cache_if`, `tags`, `tag_fn`, `detached` and `crate`. The argument whose field the cache is stays out
+/// of the key, as `self` does, and tags may name it all the same. Size, age and policy belong to that cache's builder, and so do
+/// tags that everything in it is to carry: those that are written here belong to what this function brings in. Works where the
+/// other attributes cannot: in trait impls, and with generic keys and values.
+///
+/// With `detached` loads are tasks, which is what the builder's `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` and
+/// `load_timeout` need to do all that they do. The last gives callers an error if the function's can be made from
+/// `LoadTimeout`; otherwise they wait. Of what a method is lent, `&self` included, only what its body names is cloned.
 #[proc_macro_attribute]
 pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::In, arguments.into(), &item.into()).into()
@@ -200,6 +235,57 @@ pub fn cached_in(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn agent_cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Agent, arguments.into(), &item.into()).into()
+}
+
+/// Caches what an async function loads for many keys at once, and makes of it a function for one key.
+///
+/// # Example: users by id
+/// ```
+/// # #[derive(Clone, Debug, PartialEq)] pub struct User(u64);
+/// # #[derive(Clone, Debug, PartialEq)] pub struct DbError;
+/// # #[derive(Clone)] pub struct Db;
+/// # impl Db {
+/// #     async fn users(&self, ids: &[u64]) -> Result<Vec<User>, DbError> { Ok(ids.iter().map(|id| User(*id)).collect()) }
+/// # }
+/// use std::collections::HashMap;
+/// use cache_core::cached_batch;
+///
+/// #[cached_batch(window = "5ms", max_batch = 100, skip(db))]
+/// async fn load_users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
+///     let users = db.users(ids).await?;
+///     Ok(users.into_iter().map(|user| (user.0, user)).collect())
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Both in one call of the body.
+/// let (a, b) = tokio::join!(load_users(&Db, 7), load_users(&Db, 8));
+/// assert_eq!((a, b), (Ok(Some(User(7))), Ok(Some(User(8)))));
+/// assert_eq!(load_users::stats().batches, 1);
+///
+/// let both = load_users::many(&Db, [7, 8]).await.unwrap();
+/// assert_eq!(both[&8], User(8));
+/// # }
+/// ```
+///
+/// Keys that are asked for within the window, by any task, go into one call of the body. What is cached never does, and a key
+/// that is loading is waited for. A key that the body leaves out gives `None` to who asked for it; an error reaches every
+/// caller of its batch. What the body is lent, and `skip(..)` leaves out of the key, is copied for it, once for each batch: that of
+/// the caller who opened it. The body runs as a task, in the session of that caller, which all in a batch share.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `window = "5ms"` | for how long keys are gathered, from the first on; zero: until the runtime comes to it | 5 ms |
+/// | `max_batch = N` | with so many keys a batch goes at once | 100 |
+/// | `none_ttl = "10s"` | for how long it is kept that there is nothing for a key | not at all |
+///
+/// Beside these, all of `#[cached_ttl]`, with its defaults, but for `key` and `detached`. The handle has, beside what those of other functions
+/// have, `load_users::many(&db, ids)`; `load_users::uncached(&db, &ids)` is the body. For a method, with `skip(self)`, these are
+/// `load_users_many` and `load_users_uncached`.
+///
+/// The body returns a `Result` of a `HashMap`, a `BTreeMap`, a `Vec` of pairs, or anything else that yields keys and values. Keys that
+/// were not asked for are ignored.
+#[proc_macro_attribute]
+pub fn cached_batch(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Batch, arguments.into(), &item.into()).into()
 }
 
 /// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.

@@ -50,6 +50,20 @@ async fn two_tests_and_the_rest_do_not_see_each_other() {
     assert_eq!(two_tests(1, 0).await, 10);
 }
 
+#[tokio::test]
+async fn many_at_once_are_isolated() {
+    let cache = Cache::<u64, u64>::builder().build();
+    cache.insert_many([(1, 1), (2, 2)]).await;
+    isolated(async {
+        assert_eq!(cache.get_many(&[1, 2]), [None, None]);
+        cache.insert_many([(1, 10), (3, 30)]).await;
+        assert_eq!(cache.get_many(&[1, 2, 3]), [Some(10), None, Some(30)]);
+        assert_eq!(cache.invalidate_many(&[1, 2, 3]).await, 2);
+    })
+    .await;
+    assert_eq!(cache.get_many(&[1, 2, 3]), [Some(1), Some(2), None]);
+}
+
 static LISTED: std::sync::LazyLock<Cache<u64, u64>> = std::sync::LazyLock::new(|| Cache::builder().max_size(2).build());
 
 #[cached_in(LISTED, skip(value))]

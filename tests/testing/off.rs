@@ -200,5 +200,7 @@ async fn many_at_once_are_not_kept_either() {
         assert_eq!(cache.get_many(&[1, 2, 3]), [None; 3]);
     })
     .await;
+    let stats = cache.stats();
+    assert_eq!((stats.misses, stats.bypassed), (0, 3));
     assert_eq!(cache.get_many(&[1, 2, 3]), [Some(1), None, None]);
 }

@@ -4,7 +4,6 @@
 use equivalent::Equivalent;
 
 use super::{Flights, SHARDS, Shard, index_of};
-use crate::store::drop_each;
 use crate::sync::{MutexGuard, lock};
 
 /// Shards that are locked, by their index.
@@ -33,15 +32,13 @@ impl<K, T> Flights<K, T> {
     where
         Q: Equivalent<K> + ?Sized,
     {
+        // Declared before the locks, and so dropped after them.
         let mut former = Vec::new();
-        {
-            let mut held = Held::of(self, keys.iter().map(|(hash, _)| *hash));
-            for (hash, key) in keys {
-                former.extend(held.shard(*hash).and_then(|shard| shard.detach(*hash, *key)));
-                remove(*hash, key);
-            }
+        let mut held = Held::of(self, keys.iter().map(|(hash, _)| *hash));
+        for (hash, key) in keys {
+            former.extend(held.shard(*hash).and_then(|shard| shard.detach(*hash, *key)));
+            remove(*hash, key);
         }
-        drop_each(former);
     }
 
     /// Several values from the caller, as [`put`](Self::put) does for one: `write` is called with the place of each whose
@@ -51,17 +48,14 @@ impl<K, T> Flights<K, T> {
         K: Eq + 'k,
     {
         let mut former = Vec::new();
-        {
-            let mut held = Held::of(self, keys.clone().map(|(hash, _)| hash));
-            for (place, (hash, key)) in keys.enumerate() {
-                let Some(shard) = held.shard(hash) else { continue };
-                let is_fenced = shard.fences > 0 || shard.find(hash, key).is_some_and(|slot| slot.fences > 0);
-                former.extend(shard.detach(hash, key));
-                if !is_fenced {
-                    write(place);
-                }
+        let mut held = Held::of(self, keys.clone().map(|(hash, _)| hash));
+        for (place, (hash, key)) in keys.enumerate() {
+            let Some(shard) = held.shard(hash) else { continue };
+            let is_fenced = shard.fences > 0 || shard.find(hash, key).is_some_and(|slot| slot.fences > 0);
+            former.extend(shard.detach(hash, key));
+            if !is_fenced {
+                write(place);
             }
         }
-        drop_each(former);
     }
 }

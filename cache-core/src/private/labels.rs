@@ -84,7 +84,7 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
     F: Future<Output = R>,
 {
-    let look = move |(): &()| Err(miss.reload(cache, Some(labels)));
+    let look = move |(): &()| Err(miss.load(cache, Some(labels)));
     obtain((), look, keep_if, move |()| load())
 }
 

@@ -3,6 +3,7 @@
 //! An expansion is thin: it names the types, and everything it does is here, written once.
 
 mod arguments;
+pub mod batch;
 mod elements;
 mod freshness;
 pub mod handle;
@@ -61,6 +62,8 @@ pub struct Miss<K> {
     is_outside: bool,
     /// There is a value to serve, and this is to bring a new one.
     claim: Option<Claim>,
+    /// It is of one who did not look.
+    is_reload: bool,
 }
 
 impl<K: crate::Key> Miss<K> {
@@ -70,6 +73,7 @@ impl<K: crate::Key> Miss<K> {
             key: lookup.key(),
             is_outside: lookup.is_outside(),
             claim,
+            is_reload: false,
         }
     }
 
@@ -77,17 +81,10 @@ impl<K: crate::Key> Miss<K> {
     fn load<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
         if self.is_outside {
             Load::outside(&cache.shared(), self.key)
+        } else if self.is_reload {
+            Load::again(&cache.shared(), self.hash, self.key, labels)
         } else {
             Load::first(&cache.shared(), self.hash, self.key, labels).with(self.claim)
-        }
-    }
-
-    /// The same for one who did not look.
-    fn reload<V: Value>(self, cache: &Cache<K, V>, labels: Option<Labels<V>>) -> Load<K, V> {
-        if self.is_outside {
-            Load::outside(&cache.shared(), self.key)
-        } else {
-            Load::again(&cache.shared(), self.hash, self.key, labels)
         }
     }
 }
@@ -128,7 +125,10 @@ pub fn own<'c, const KIND: u8, L: Lookup, R: Outcome<Kind<KIND>>>(
 
 /// What a lookup would have to go on with, for one who does not look.
 pub fn miss<K: crate::Key, V: Value, L: Lookup<Key = K>>(cache: &Cache<K, V>, lookup: &L) -> Miss<K> {
-    Miss::of(cache.shared().hash(lookup), lookup, None)
+    Miss {
+        is_reload: true,
+        ..Miss::of(cache.shared().hash(lookup), lookup, None)
+    }
 }
 
 /// A miss that has forgotten the type of its key.
@@ -138,6 +138,7 @@ pub struct ErasedMiss {
     key: Box<dyn Any + Send + Sync>,
     is_outside: bool,
     claim: Option<Claim>,
+    is_reload: bool,
 }
 
 /// Forgets the type of the key, and with it the borrow that a type without a name carries.
@@ -147,6 +148,7 @@ pub fn erase<K: crate::Key>(miss: Miss<K>) -> ErasedMiss {
         key: Box::new(miss.key),
         is_outside: miss.is_outside,
         claim: miss.claim,
+        is_reload: miss.is_reload,
     }
 }
 
@@ -161,6 +163,7 @@ pub fn restore<K: crate::Key>(miss: ErasedMiss) -> Miss<K> {
             key: *key,
             is_outside: miss.is_outside,
             claim: miss.claim,
+            is_reload: miss.is_reload,
         },
         Err(_) => unreachable!("the key of another function"),
     }
@@ -198,7 +201,7 @@ where
     R: Outcome<Kind<KIND>, Value = V>,
     F: Future<Output = R>,
 {
-    let look = move |(): &()| Err(miss.reload(cache, None));
+    let look = move |(): &()| Err(miss.load(cache, None));
     obtain((), look, keep_if, move |()| load())
 }
 

@@ -215,7 +215,7 @@ impl Settings {
         if let Some(share) = self.refresh_ahead {
             builder = builder.refresh_ahead(share);
         }
-        let times: [(_, fn(Builder<K, V>, Duration) -> Builder<K, V>); 7] = [
+        let times: [(_, Setter<K, V>); 7] = [
             (self.stale_while_revalidate, Builder::stale_while_revalidate),
             (self.stale_if_error, Builder::stale_if_error),
             (self.retry_after, Builder::retry_after),
@@ -233,6 +233,9 @@ impl Settings {
     }
 }
 
+/// Sets a time.
+type Setter<K, V> = fn(Builder<K, V>, Duration) -> Builder<K, V>;
+
 /// Says what makes a cache, where that is not [`Settings`].
 pub fn of_kind<K: Key, V: Value>(mut builder: Builder<K, V>, kind: Kind) -> Builder<K, V> {
     builder.kind = kind;
@@ -242,7 +245,7 @@ pub fn of_kind<K: Key, V: Value>(mut builder: Builder<K, V>, kind: Kind) -> Buil
 #[derive(Debug)]
 struct Occupied {
     owner: TypeId,
-    cache: &'static (dyn Any + Send + Sync),
+    what: &'static (dyn Any + Send + Sync),
     next: Box<Slot>,
 }
 
@@ -261,18 +264,23 @@ impl Slot {
     ///
     /// `make` is a pointer and not a closure, so that this is compiled once for a pair of types and not for each function.
     pub fn cache<K: Key, V: Value>(&'static self, owner: TypeId, make: fn() -> Cache<K, V>) -> &'static Cache<K, V> {
+        self.get(owner, make)
+    }
+
+    /// The same of something that a function has beside its cache.
+    pub fn get<T: Any + Send + Sync>(&'static self, owner: TypeId, make: fn() -> T) -> &'static T {
         let mut slot = self;
         loop {
             let occupied = slot.here.get_or_init(|| Occupied {
                 owner,
                 // For the life of the process, as the static it stands for.
-                cache: Box::leak(Box::new(make())),
+                what: Box::leak(Box::new(make())),
                 next: Box::default(),
             });
             if occupied.owner == owner
-                && let Some(cache) = occupied.cache.downcast_ref()
+                && let Some(what) = occupied.what.downcast_ref()
             {
-                return cache;
+                return what;
             }
             slot = &occupied.next;
         }

@@ -34,7 +34,7 @@ pub struct LentProbe<'l, T: ?Sized>(pub &'l T);
 
 /// The same, if it is there.
 #[derive(Debug)]
-pub struct OptionProbe<'l, T: ?Sized>(pub &'l Option<&'l T>);
+pub struct OptionProbe<'l, T: ?Sized>(pub Option<&'l T>);
 
 /// The same of something that the call has been given.
 #[derive(Debug)]
@@ -130,22 +130,45 @@ impl<T> Hand<T> for Goes {
     }
 }
 
+/// The type of something.
+pub fn type_of<T>(_: &T) -> PhantomData<T> {
+    PhantomData
+}
+
 /// Hands on what the call has been given.
-pub fn hand<T, K: Hand<T>>(given: T, kind: K) -> K::Handed {
+pub fn hand<T, K: Hand<T>>(_: PhantomData<T>, kind: K, given: T) -> K::Handed {
     kind.hand(given)
 }
 
-/// Asks whether an outcome can come back from another thread: `task` is called on `&&&ReturnProbe`.
+/// Asks whether an outcome can come back from another thread: `task` is called on `&&&ReturnProbe`. And, for caches that may
+/// have such a limit, whether there is one of who has waited too long: `on_timeout` is called on `&&ReturnProbe`.
 #[derive(Debug)]
-pub struct ReturnProbe<R>(pub PhantomData<R>);
+pub struct ReturnProbe<R>(PhantomData<R>);
+
+/// The probe of a return type.
+pub fn returned<R>() -> ReturnProbe<R> {
+    ReturnProbe(PhantomData)
+}
 
 /// Runs loads as tasks.
 #[derive(Debug)]
 pub struct Task;
 
-/// Stands where a task would be, so that one complaint is all. `TOLD` if it is made elsewhere.
-#[derive(Debug)]
-pub struct NoTask<const TOLD: bool>;
+/// Stands where a task would be, so that one complaint is all, which is made elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTask;
+
+/// The same, with a complaint.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTaskForError(NoTask);
+
+impl std::ops::Deref for NoTaskForError {
+    type Target = NoTask;
+
+    fn deref(&self) -> &NoTask {
+        &self.0
+    }
+}
 
 /// The outcome can come back.
 pub trait ComesBack {
@@ -158,15 +181,15 @@ pub trait ComesBack {
 /// Its error cannot.
 pub trait ErrorStays {
     /// As a value.
-    fn task(&self) -> NoTask<false> {
-        NoTask
+    fn task(&self) -> NoTaskForError {
+        NoTaskForError(NoTask)
     }
 }
 
 /// It cannot, because it cannot be kept in the first place.
 pub trait AllStays {
     /// As a value.
-    fn task(&self) -> NoTask<true> {
+    fn task(&self) -> NoTask {
         NoTask
     }
 }
@@ -186,10 +209,10 @@ pub trait Returns<R> {}
 #[diagnostic::do_not_recommend]
 impl<R> Returns<R> for Task {}
 #[diagnostic::do_not_recommend]
-impl<R> Returns<R> for NoTask<true> {}
+impl<R> Returns<R> for NoTask {}
 
 /// What runs the loads of a function that returns this. The one place that complains if nothing can.
-pub fn of<R, T: Returns<R>>(_: PhantomData<R>, task: T) -> T {
+pub fn of<R, T: Returns<R>>(task: T) -> T {
     task
 }
 
@@ -238,6 +261,7 @@ const _: () = assert!(crate::outcome::ALONE == 2, "the default of `KeepsErrors`"
 impl<R> KeepsErrors<Kind<{ crate::outcome::PLAIN }>> for R {}
 impl<R> KeepsErrors<Kind<{ crate::outcome::SHARED }>> for R {}
 impl<R> KeepsErrors<Kind<{ crate::outcome::UNFIT }>> for R {}
+impl<R> KeepsErrors<Kind<{ crate::outcome::BATCHED }>> for R {}
 
 /// An error that callers can be given who have waited too long.
 #[diagnostic::on_unimplemented(
@@ -262,11 +286,7 @@ pub fn timed_out<R: Fails<Error: FromTimeout>>(timeout: LoadTimeout) -> R {
     R::failed(R::Error::from_timeout(timeout))
 }
 
-/// Asks whether there is such an outcome, for caches that may have such a limit: `on_timeout` is called on `&&TimeoutProbe`.
-#[derive(Debug)]
-pub struct TimeoutProbe<R>(pub PhantomData<R>);
-
-/// There is.
+/// There is such an outcome.
 pub trait TimesOut<R> {
     /// What makes it.
     fn on_timeout(&self) -> Option<OnTimeout<R>>;
@@ -280,13 +300,20 @@ pub trait Waits<R> {
     }
 }
 
-impl<T, E: From<LoadTimeout>> TimesOut<Result<T, E>> for &TimeoutProbe<Result<T, E>> {
+impl<T, E: From<LoadTimeout>> TimesOut<Result<T, E>> for &ReturnProbe<Result<T, E>> {
     fn on_timeout(&self) -> Option<OnTimeout<Result<T, E>>> {
         Some(timed_out)
     }
 }
 
-impl<R> Waits<R> for TimeoutProbe<R> {}
+impl<R> Waits<R> for ReturnProbe<R> {}
+
+/// What has to be in scope for the probes.
+pub mod probes {
+    pub use super::{
+        AllStays as _, ComesBack as _, ErrorStays as _, Fits as _, TimesOut as _, Unfits as _, Waits as _,
+    };
+}
 
 /// The first look, for a load that runs as a task.
 pub fn find<const KIND: u8, K, V, R, L>(_kind: Kind<KIND>, cache: &Cache<K, V>, lookup: &L) -> Result<R, Miss<K>>
@@ -300,6 +327,8 @@ where
 }
 
 /// `on_timeout` makes the outcome of a caller that has waited too long, where the cache has such a limit.
+///
+/// That the futures are `Send` is said here, once for all, so that it need not be found out again for each function.
 impl Task {
     /// A free function, and its handle's `refresh`.
     pub fn call<H, G, R, F>(
@@ -308,10 +337,11 @@ impl Task {
         given: G,
         keep_if: fn(&handle::Kept<H>) -> bool,
         on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce(G) -> F,
-    ) -> impl Future<Output = R>
+        load: impl FnOnce(G) -> F + Send,
+    ) -> impl Future<Output = R> + Send
     where
         H: Handle<Elements: ShowsAll<G>, Kind: 'static>,
+        G: Send,
         R: Outcome<H::Kind, Value = handle::Kept<H>> + Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
@@ -319,7 +349,8 @@ impl Task {
         detached::obtain(given, look, keep_if, on_timeout, load)
     }
 
-    /// What follows on a miss.
+    /// What follows on a miss, and the handle's `refresh`.
+    #[expect(clippy::too_many_arguments, reason = "all that a load is made of")]
     pub fn load<const KIND: u8, K, V, R, F>(
         self,
         _kind: Kind<KIND>,
@@ -328,8 +359,8 @@ impl Task {
         labels: Option<Labels<V>>,
         keep_if: fn(&V) -> bool,
         on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
+        load: impl FnOnce() -> F + Send,
+    ) -> impl Future<Output = R> + Send
     where
         K: Key,
         V: Value,
@@ -339,31 +370,10 @@ impl Task {
         let look = move |(): &()| Err(miss.load(cache, labels));
         detached::obtain((), look, keep_if, on_timeout, move |()| load())
     }
-
-    /// The handle's `refresh`.
-    pub fn refresh<const KIND: u8, K, V, R, F>(
-        self,
-        _kind: Kind<KIND>,
-        cache: &Cache<K, V>,
-        miss: Miss<K>,
-        labels: Option<Labels<V>>,
-        keep_if: fn(&V) -> bool,
-        on_timeout: Option<OnTimeout<R>>,
-        load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
-    where
-        K: Key,
-        V: Value,
-        R: Outcome<Kind<KIND>, Value = V> + Send + 'static,
-        F: Future<Output = R> + Send + 'static,
-    {
-        let look = move |(): &()| Err(miss.reload(cache, labels));
-        detached::obtain((), look, keep_if, on_timeout, move |()| load())
-    }
 }
 
 /// As [`Task`], and asks for nothing.
-impl<const TOLD: bool> NoTask<TOLD> {
+impl NoTask {
     /// Does not compile.
     pub fn call<H, G, R, F>(
         self,
@@ -381,25 +391,8 @@ impl<const TOLD: bool> NoTask<TOLD> {
     }
 
     /// Does not compile.
+    #[expect(clippy::too_many_arguments, reason = "as those of a task")]
     pub fn load<const KIND: u8, K, V, R, F>(
-        self,
-        _kind: Kind<KIND>,
-        _cache: &Cache<K, V>,
-        _miss: Miss<K>,
-        _labels: Option<Labels<V>>,
-        _keep_if: fn(&V) -> bool,
-        _on_timeout: Option<OnTimeout<R>>,
-        _load: impl FnOnce() -> F,
-    ) -> impl Future<Output = R>
-    where
-        R: Outcome<Kind<KIND>>,
-        F: Future<Output = R>,
-    {
-        pending()
-    }
-
-    /// Does not compile.
-    pub fn refresh<const KIND: u8, K, V, R, F>(
         self,
         _kind: Kind<KIND>,
         _cache: &Cache<K, V>,

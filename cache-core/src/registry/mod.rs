@@ -53,6 +53,8 @@ pub enum Kind {
     CachedTtl,
     /// `#[agent_cached]`.
     AgentCached,
+    /// `#[cached_batch]`.
+    CachedBatch,
     /// [`Cache::builder`](crate::Cache::builder).
     #[default]
     Builder,
@@ -64,6 +66,7 @@ impl fmt::Display for Kind {
             Self::CachedLru => "cached_lru",
             Self::CachedTtl => "cached_ttl",
             Self::AgentCached => "agent_cached",
+            Self::CachedBatch => "cached_batch",
             Self::Builder => "builder",
         })
     }

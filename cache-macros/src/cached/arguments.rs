@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, UnOp};
 
 use super::freshness::{self, Freshness};
-use super::{Attribute, tags};
+use super::{Attribute, batch, tags};
 use crate::duration;
 use crate::error::Errors;
 use crate::options::{self, Form, Given};
@@ -38,6 +38,7 @@ pub(super) struct Arguments {
     pub(super) resource: Worded<Resource>,
     pub(super) scope: Worded<Scope>,
     pub(super) freshness: Freshness,
+    pub(super) batch: batch::Words,
     /// The words, in the order in which they were written.
     pub(super) written: Vec<Ident>,
     /// Nothing that was written may have been meant as a resource.
@@ -152,6 +153,20 @@ impl Arguments {
         self.written.push(keyword.clone());
         let is_of_freshness = freshness::WORDS.contains(&&*word);
         match &*word {
+            of_batch if batch::WORDS.contains(&of_batch) => {
+                if attribute == Attribute::Batch {
+                    self.batch.take(&keyword, form, errors);
+                } else {
+                    batch::not_here(&keyword, errors);
+                }
+            }
+            "key" if attribute == Attribute::Batch => errors.at(
+                keyword,
+                "the keys of a batch are the elements of its slice: leave `key` out, and `skip(..)` what is not part of them",
+            ),
+            "detached" if attribute == Attribute::Batch => {
+                errors.at(keyword, "batches run by themselves, whatever becomes of their callers: leave `detached` out");
+            }
             setting
                 if attribute == Attribute::In
                     && (BUILDER.contains(&setting) || is_of_freshness && word != "detached") =>
@@ -293,7 +308,7 @@ fn of_builder(keyword: &Ident, errors: &mut Errors) {
     );
 }
 
-fn not_like_this(keyword: &Ident, errors: &mut Errors) {
+pub(super) fn not_like_this(keyword: &Ident, errors: &mut Errors) {
     let word = keyword.to_string();
     errors.at(
         keyword,
@@ -307,10 +322,19 @@ fn allowed(attribute: Attribute) -> Vec<&'static str> {
         Attribute::In => OWNED.to_vec(),
         Attribute::Lru | Attribute::Ttl => [before, &freshness::WORDS, behind].concat(),
         Attribute::Agent => [&OF_RESOURCE, before, &freshness::WORDS, behind].concat(),
+        Attribute::Batch => {
+            let all = [&batch::WORDS, before, &freshness::WORDS, behind].concat();
+            all.into_iter()
+                .filter(|word| !["key", "detached"].contains(word))
+                .collect()
+        }
     }
 }
 
 fn example(keyword: &str) -> &'static str {
+    if let Some(example) = batch::example(keyword) {
+        return example;
+    }
     match keyword {
         "max_size" => "`max_size = 1_000`",
         "unbounded" => "`unbounded`",
@@ -375,7 +399,8 @@ pub(super) fn lifetime(keyword: &Ident, expr: Expr, errors: &mut Errors) -> Opti
             lit: Lit::Str(text), ..
         }) => match duration::parse(&text.value()) {
             Ok(Duration::ZERO) => format!(
-                "a `{keyword}` of zero {}: write how long, as in \"{}\", or leave `{keyword}` out",
+                "{} `{keyword}` of zero {}: write how long, as in \"{}\", or leave `{keyword}` out",
+                if keyword == "err_ttl" { "an" } else { "a" },
                 freshness::of_zero(&keyword.to_string()),
                 example.split('"').nth(1).unwrap_or("60s"),
             ),

@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
-use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type};
+use syn::{Expr, GenericArgument, Path, PathArguments, ReceiverKind, Type, UnOp};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Policy};
+use super::batch::{self, Batch};
+use super::combinations;
 use super::detached::{self, Detached};
-use super::freshness::{self, Freshness};
+use super::freshness::Freshness;
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
@@ -38,6 +40,8 @@ pub(super) struct Plan {
     pub(super) agent: Option<Agent>,
     /// Its loads may outlive their calls.
     pub(super) detached: Option<Detached>,
+    /// It loads many keys at once.
+    pub(super) batch: Option<Batch>,
 }
 
 /// Of `#[agent_cached]`.
@@ -92,13 +96,14 @@ pub(super) fn plan(
     attribute: Attribute,
     mut given: Arguments,
     function: Function,
+    batch: Option<Batch>,
     errors: &mut Errors,
 ) -> Option<Plan> {
     function.check(attribute.name(), errors);
     check_alone(attribute, &function, errors);
     check_conflicts(&given, errors);
-    freshness::check(attribute, &given, errors);
     let arguments = function.arguments();
+    combinations::check(attribute, &given, &arguments, errors);
     let returns = check_return(&function, errors);
     let skipped = check_skip(&mut given, &function, &arguments, errors);
     check_receiver(attribute, &given, &skipped, &function, errors);
@@ -114,7 +119,7 @@ pub(super) fn plan(
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
             Some(code) => named_by(code, &arguments[*at]),
-            // An argument whose field is the cache stands to it as `self` does in a method.
+            // An argument that is the cache, or has it in a field, stands to it as `self` does in a method.
             None => {
                 let name = arguments[*at].name.to_string();
                 !skipped.contains(&name) && holder.as_ref().is_none_or(|holder| *holder != name)
@@ -130,9 +135,10 @@ pub(super) fn plan(
     if is_static {
         check_generic(attribute, &reaching, errors);
     }
+    let is_detached = given.freshness.detaching().is_some();
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
-        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, errors)),
+        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, is_detached, errors)),
         None => Key::Exprs(in_key.iter().map(|at| arguments[*at].name_expr()).collect()),
     };
     check_length(&key, &in_key, &function, errors);
@@ -154,20 +160,7 @@ pub(super) fn plan(
     };
     let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
     let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);
-    let place = place::of(&function.sig.ident);
-    let in_impl = function.receiver().is_some()
-        || function.names_self_type()
-        || skipped.contains("Self")
-        || place.is_some_and(|place| place != Place::Free);
-    if is_static {
-        check_place(attribute, place, &function, errors);
-    }
-    let placement = match (attribute, in_impl) {
-        (Attribute::In, true) => Placement::Alone,
-        (_, true) => Placement::Impl,
-        (_, false) if reaching.is_empty() => Placement::Free,
-        (_, false) => Placement::Alone,
-    };
+    let placement = placement(attribute, &function, &skipped, !reaching.is_empty(), errors);
     let krate = given
         .krate
         .take()
@@ -178,11 +171,15 @@ pub(super) fn plan(
         .resource
         .take()
         .map(|(_, resource)| Agent { resource, of_session });
-    let cache_if = keep_if.as_ref();
-    let detached = detached::check(attribute, &given.freshness, &function, &arguments, cache_if, errors);
-    if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
-        freshness::check_captures(ttl_fn, &arguments, errors);
-    }
+    let caller = detached::Caller {
+        function: &function,
+        arguments: &arguments,
+        returns: returns.as_ref(),
+        cache_if: keep_if.as_ref(),
+    };
+    let has_timeout = given.freshness.load_timeout.is_some();
+    let detached = detaching(batch.as_ref(), &given.freshness)
+        .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &caller, errors));
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -201,8 +198,17 @@ pub(super) fn plan(
         labels,
         agent,
         detached,
+        batch,
         function,
     })
+}
+
+/// The word by which loads may outlive their calls.
+fn detaching(batch: Option<&Batch>, freshness: &Freshness) -> Option<Ident> {
+    match batch {
+        Some(_) => Some(batch::keyword()),
+        None => freshness.detaching().cloned(),
+    }
 }
 
 /// One cache a function.
@@ -211,7 +217,7 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
-        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached"]
+        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached", "cached_batch"]
             .iter()
             .any(|name| last.ident == name)
         {
@@ -222,12 +228,36 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
                      `#[{}]`",
                     match attribute {
                         Attribute::Agent => "agent_cached(resource = \"cart\", ttl = \"60s\")",
+                        Attribute::Batch => "cached_batch(window = \"5ms\", ttl = \"60s\")",
                         _ => "cached_lru(max_size = 1_000, ttl = \"60s\")",
                     },
                     name = attribute.name(),
                 ),
             );
         }
+    }
+}
+
+fn placement(
+    attribute: Attribute,
+    function: &Function,
+    skipped: &HashSet<String>,
+    is_generic: bool,
+    errors: &mut Errors,
+) -> Placement {
+    let place = place::of(&function.sig.ident);
+    let in_impl = function.receiver().is_some()
+        || function.names_self_type()
+        || skipped.contains("Self")
+        || place.is_some_and(|place| place != Place::Free);
+    if attribute != Attribute::In {
+        check_place(attribute, place, function, errors);
+    }
+    match (attribute, in_impl) {
+        (Attribute::In, true) => Placement::Alone,
+        (_, true) => Placement::Impl,
+        (_, false) if is_generic => Placement::Alone,
+        (_, false) => Placement::Free,
     }
 }
 
@@ -245,7 +275,7 @@ fn check_place(attribute: Attribute, place: Option<Place>, function: &Function, 
             "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: {}",
             attribute.name(),
             match attribute {
-                Attribute::Agent => "annotate a function outside of it, and call that here",
+                Attribute::Agent | Attribute::Batch => "annotate a function outside of it, and call that here",
                 _ => "keep the results in a cache of your own with `#[cached_in(self.field)]`",
             }
         ),
@@ -296,7 +326,7 @@ fn check_conflicts(given: &Arguments, errors: &mut Errors) {
     }
 }
 
-fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
+pub(super) fn check_return(function: &Function, errors: &mut Errors) -> Option<Type> {
     let Some(returns) = function.returns() else {
         errors.at(
             &function.sig.ident,
@@ -382,7 +412,13 @@ fn check_receiver(
     let decided = skipped.contains("self")
         || names_self(given.key.as_ref().map(|(_, key)| key))
         || names_self(given.cache.as_ref());
-    if !decided && (attribute != Attribute::In || given.cache.is_some()) {
+    if !decided && attribute == Attribute::Batch {
+        errors.at(
+            receiver,
+            "every instance shares this cache and its batches, so write `skip(self)` if results do not depend on it, or have \
+             `Cache::batched` in each instance",
+        );
+    } else if !decided && (attribute != Attribute::In || given.cache.is_some()) {
         errors.at(
             receiver,
             format!(
@@ -429,6 +465,7 @@ fn reaching(
 fn check_generic(attribute: Attribute, reaching: &[(String, TokenStream)], errors: &mut Errors) {
     let instead = match attribute {
         Attribute::Agent => "write the types out",
+        Attribute::Batch => "write the types out, or make the batches of a cache of your own with `Cache::batched`",
         _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
     };
     for (parameter, tokens) in reaching {
@@ -451,16 +488,16 @@ fn check_length(key: &Key, in_key: &[usize], function: &Function, errors: &mut E
     }
 }
 
-/// Whose field an expression names, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay in the key.)
+/// What an expression names, itself or a field of it, if that is all it does. (Not of `shards[id % 4]`: there `id` has to stay
+/// in the key.)
 fn holder_of(cache: &Expr) -> Option<String> {
     match cache {
-        Expr::Field(field) => match &*field.base {
-            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-            base => holder_of(base),
-        },
+        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        Expr::Field(field) => holder_of(&field.base),
         Expr::Paren(inner) => holder_of(&inner.expr),
         Expr::Group(inner) => holder_of(&inner.expr),
         Expr::Reference(inner) => holder_of(&inner.expr),
+        Expr::Unary(inner) if matches!(inner.op, UnOp::Deref(_)) => holder_of(&inner.expr),
         _ => None,
     }
 }
@@ -469,6 +506,7 @@ fn check_parts(
     in_key: &[usize],
     arguments: &[Argument],
     reaching: &[(String, TokenStream)],
+    is_detached: bool,
     errors: &mut Errors,
 ) -> Vec<(usize, Part)> {
     let mut parts = Vec::new();
@@ -482,6 +520,8 @@ fn check_parts(
         }
         match Part::of(ty) {
             Ok(part) => parts.push((*at, part)),
+            // Leaving it out of the key would not do.
+            Err(_) if is_detached && !detached::can_go(ty) => {}
             Err(message) => errors.at(ty, message),
         }
     }
@@ -503,8 +543,9 @@ fn settings(attribute: Attribute, given: Arguments) -> Settings {
         (Some((_, size)), ..) => BoundBy::Size(size.to_token_stream()),
         _ => BoundBy::Size(default_size),
     };
-    let default_ttl = (matches!(attribute, Attribute::Ttl | Attribute::Agent) && given.freshness.ttl_fn.is_none())
-        .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
+    let default_ttl = (matches!(attribute, Attribute::Ttl | Attribute::Agent | Attribute::Batch)
+        && given.freshness.ttl_fn.is_none())
+    .then(|| Lifetime::Known(std::time::Duration::from_secs(60)));
     Settings {
         bound,
         ttl: given.ttl.map(|(_, ttl)| ttl).or(default_ttl),

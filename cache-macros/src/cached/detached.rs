@@ -9,7 +9,6 @@ use quote::ToTokens;
 use syn::{Expr, GenericArgument, PathArguments, ReceiverKind, Type};
 
 use super::Attribute;
-use super::freshness::Freshness;
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, captured, readable};
 use crate::key::{is_plain, is_primitive};
@@ -96,16 +95,34 @@ impl Taken {
     }
 }
 
-/// Notes what keeps loads from outliving their calls, if they are to.
+/// Whether a load can take an argument of this type along, as far as the tokens tell.
+pub(super) fn can_go(declared: &Type) -> bool {
+    Taken::of(declared).is_ok()
+}
+
+/// A function whose loads may outlive their calls.
+pub(super) struct Caller<'f> {
+    pub(super) function: &'f Function,
+    pub(super) arguments: &'f [Argument],
+    /// What has not been complained of.
+    pub(super) returns: Option<&'f Type>,
+    pub(super) cache_if: Option<&'f Expr>,
+}
+
+/// Notes what keeps loads from outliving their calls, as they may by `keyword`.
 pub(super) fn check(
     attribute: Attribute,
-    freshness: &Freshness,
-    function: &Function,
-    arguments: &[Argument],
-    cache_if: Option<&Expr>,
+    keyword: Ident,
+    has_timeout: bool,
+    caller: &Caller<'_>,
     errors: &mut Errors,
 ) -> Option<Detached> {
-    let keyword = freshness.detaching()?.clone();
+    let Caller {
+        function,
+        arguments,
+        returns,
+        cache_if,
+    } = *caller;
     let receiver = Taken::of_receiver(function).map(|taken| {
         taken.map_err(|part| {
             let receiver = function.receiver().to_token_stream();
@@ -127,15 +144,18 @@ pub(super) fn check(
     {
         errors.at(
             &name,
-            format!(
-                "with `{keyword}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by that, \
-                 or leave `{keyword}` out"
-            ),
+            match attribute {
+                Attribute::Batch => {
+                    "a batch is not one call's, so that `cache_if` has nothing but the value: decide by that".to_owned()
+                }
+                _ => format!(
+                    "with `{keyword}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by \
+                     that, or leave `{keyword}` out"
+                ),
+            },
         );
     }
-    if let Some(returns) = function.returns()
-        && let Some(borrow) = borrowed_part(returns)
-    {
+    if let Some(borrow) = returns.and_then(borrowed_part) {
         errors.at(
             &borrow,
             format!(
@@ -149,10 +169,10 @@ pub(super) fn check(
         check_texts(function, errors);
     }
     Some(Detached {
-        keyword,
         receiver: receiver.and_then(Result::ok),
         arguments: taken.into_iter().collect::<Result<_, _>>().ok()?,
-        has_timeout: freshness.load_timeout.is_some(),
+        has_timeout,
+        keyword,
     })
 }
 
@@ -164,10 +184,7 @@ fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
             String::new(),
             "take `&self`, of a type that is `Clone`, or `self: Arc<Self>`".to_owned(),
         ),
-        Some(of) => (
-            String::new(),
-            format!("take a `{of}` of one's own, or an `Arc<Mutex<{of}>>`"),
-        ),
+        Some(of) => (String::new(), format!("take `{of}` by value, or an `Arc<Mutex<{of}>>`")),
         None if borrow.ends_with("str") => (format!("holds `{borrow}`, which "), "take `String` there".to_owned()),
         None => (
             format!("holds `{borrow}`, which "),
@@ -177,15 +194,15 @@ fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
     format!("`{name}` {holds}is lent to the call, and with `{keyword}` the load may outlive that: {instead}")
 }
 
-/// Notes `{self}` in texts: the `self` of a body that stands in another future has another name, which texts do not get.
+/// Notes `{self}` in texts of macros: the `self` of a body that stands in another future has another name, which texts do not
+/// get.
 fn check_texts(function: &Function, errors: &mut Errors) {
-    fn walk(tokens: TokenStream, errors: &mut Errors) {
+    fn walk(tokens: TokenStream, in_macro: bool, errors: &mut Errors) {
+        let (mut is_name, mut is_macro) = (false, false);
         for token in tokens {
-            match token {
-                TokenTree::Group(group) => walk(group.stream(), errors),
-                TokenTree::Literal(literal)
-                    if ["{self}", "{self:"].iter().any(|it| literal.to_string().contains(it)) =>
-                {
+            match &token {
+                TokenTree::Group(group) => walk(group.stream(), in_macro || is_macro, errors),
+                TokenTree::Literal(literal) if in_macro && shows_self(&literal.to_string()) => {
                     errors.at(
                         literal,
                         "a body that is to run by itself cannot have `self` in a text: write `{}` there, and `self` behind the \
@@ -194,11 +211,19 @@ fn check_texts(function: &Function, errors: &mut Errors) {
                 }
                 _ => {}
             }
+            is_macro = is_name && matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '!');
+            is_name = matches!(token, TokenTree::Ident(_));
         }
     }
     if let Some(body) = &function.body {
-        walk(body.stream(), errors);
+        walk(body.stream(), false, errors);
     }
+}
+
+/// Whether a text has `self` in braces, which are not there twice.
+fn shows_self(text: &str) -> bool {
+    let text = text.replace("{{", "");
+    text.contains("{self}") || text.contains("{self:")
 }
 
 fn peel(ty: &Type) -> &Type {

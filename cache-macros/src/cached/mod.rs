@@ -1,7 +1,9 @@
-//! `#[cached_lru]`, `#[cached_ttl]`, `#[cached_in]` and `#[agent_cached]`.
+//! `#[cached_lru]`, `#[cached_ttl]`, `#[cached_in]`, `#[agent_cached]` and `#[cached_batch]`.
 
 mod arguments;
+mod batch;
 mod check;
+mod combinations;
 mod detached;
 mod expand;
 mod freshness;
@@ -15,13 +17,14 @@ use quote::quote;
 use crate::error::Errors;
 use crate::function;
 
-/// Which of the four.
+/// Which of the five.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Lru,
     Ttl,
     In,
     Agent,
+    Batch,
 }
 
 impl Attribute {
@@ -31,15 +34,24 @@ impl Attribute {
             Self::Ttl => "cached_ttl",
             Self::In => "cached_in",
             Self::Agent => "agent_cached",
+            Self::Batch => "cached_batch",
         }
     }
 }
 
 pub(crate) fn expand(attribute: Attribute, arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let arguments = arguments::parse(attribute, arguments, &mut errors);
+    let mut arguments = arguments::parse(attribute, arguments, &mut errors);
     let function = function::parse(attribute.name(), item, &mut errors);
-    let plan = function.and_then(|function| check::plan(attribute, arguments, function, &mut errors));
+    let plan = function.and_then(|function| {
+        let (function, batch) = if attribute == Attribute::Batch {
+            let (one, batch) = batch::single(function, &mut arguments, &mut errors)?;
+            (one, Some(batch))
+        } else {
+            (function, None)
+        };
+        check::plan(attribute, arguments, function, batch, &mut errors)
+    });
     match plan {
         Some(plan) if errors.is_empty() => expand::tokens(&plan),
         _ => {

@@ -1,8 +1,8 @@
 use cache_core::cached_lru;
 
-const SIZE: usize = 2;
+const MAX_SIZE: usize = 2;
 
-#[cached_lru(max_size = SIZE * 2)]
+#[cached_lru(max_size = MAX_SIZE * 2)]
 async fn get(id: u64) -> u64 {
     id
 }

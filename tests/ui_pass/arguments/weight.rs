@@ -1,10 +1,12 @@
 use cache_core::cached_lru;
 
+const MAX_WEIGHT: u64 = 10;
+
 fn weigh(_: &u64, text: &String) -> u32 {
     text.len() as u32
 }
 
-#[cached_lru(max_weight = 10, weigher = weigh)]
+#[cached_lru(max_weight = MAX_WEIGHT, weigher = weigh)]
 async fn get(id: u64) -> String {
     "x".repeat(id as usize)
 }

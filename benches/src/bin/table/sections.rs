@@ -282,6 +282,31 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         ],
     },
     Chapter {
+        title: "Many keys",
+        about: "1,000 keys, in one task of a tokio runtime on one thread. Medians of the rounds, each of which begins\n\
+            with a cache that has room for all.",
+        sections: &[
+            Section {
+                title: "Loading 1,000 keys",
+                about: "By single loads, one after the other or all at once, and by batches. A call that costs 10 µs keeps\n\
+                    its processor busy for so long, however many keys it is for, as the trip to a database would\n\
+                    keep its caller waiting.",
+                source: Source::Plain {
+                    name: "loading 1000 keys",
+                    own: Some("Batched::get_many, batches of 100"),
+                },
+            },
+            Section {
+                title: "1,000 keys in one pass",
+                about: "And in a loop over the calls for one. Nothing is evicted for want of room.",
+                source: Source::Plain {
+                    name: "1000 keys in one pass",
+                    own: None,
+                },
+            },
+        ],
+    },
+    Chapter {
         title: "Observers",
         about: "Caches are full at 1,024 entries, and each call evicts one, so that there are two changes to tell of. The\n\
             observers count and do nothing else. That each is told of every change, once, is asserted.",

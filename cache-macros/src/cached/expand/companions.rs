@@ -45,6 +45,9 @@ impl Code<'_> {
 
     pub(super) fn impl_companions(&self) -> TokenStream {
         let companions = [
+            self.batch()
+                .map(|batch| self.batch_companions(batch))
+                .unwrap_or_default(),
             self.key_companion(),
             self.cache_companion(),
             self.uncached_companion(),
@@ -185,8 +188,8 @@ impl Code<'_> {
                 quote!(.max_size(#size))
             }
             BoundBy::Weight { max, weigher } => {
-                let max = quote_spanned!(max.span()=> const MAX_WEIGHT: u64 = #max;);
-                quote!(.max_weight({ #max MAX_WEIGHT }, #weigher))
+                let max = quote_spanned!(max.span()=> const __CACHE_MAX_WEIGHT: u64 = #max;);
+                quote!(.max_weight({ #max __CACHE_MAX_WEIGHT }, #weigher))
             }
             BoundBy::Nothing => quote!(.unbounded()),
         };
@@ -214,6 +217,7 @@ impl Code<'_> {
             Attribute::Lru => quote!(CachedLru),
             Attribute::Ttl => quote!(CachedTtl),
             Attribute::Agent => quote!(AgentCached),
+            Attribute::Batch => quote!(CachedBatch),
             Attribute::In => quote!(Builder),
         };
         quote!(#krate::registry::Kind::#kind)
@@ -236,7 +240,7 @@ impl Code<'_> {
 
     /// `uncached`: the user's body, as he wrote it.
     pub(super) fn uncached_companion(&self) -> TokenStream {
-        let function = &self.plan.function;
+        let function = self.batch().map_or(&self.plan.function, |batch| &batch.whole);
         let (vis, body) = (&function.vis, &function.body);
         let attrs = function.body_attrs();
         let doc = format!("Runs the body of `{}` past its cache.", self.name());
@@ -279,17 +283,13 @@ impl Code<'_> {
         let reload = match self.detached() {
             Some(detached) => {
                 let load = self.load_of_its_own(detached, None, &home);
-                let rest = self.spawned(&home, &load);
-                self.by_task(
-                    &quote!(refresh),
-                    detached,
-                    &quote!(#private::Kind::<#kind>, #the_cache, #use_miss, #rest),
-                )
+                let given = quote!(#private::Kind::<#kind>, #the_cache, #use_miss);
+                self.load_by_task(detached, &given, &home, &load)
             }
             None => {
                 let uncached = self.call_uncached(&home);
                 let (reload, labels) = self.loading("refresh", &home);
-                quote!(#reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached))
+                quote!(#reload(#private::Kind::<#kind>, #the_cache, #use_miss, #labels #keep_if, || #uncached).await)
             }
         };
         let of_refresh = self.doc_of_refresh();
@@ -323,7 +323,7 @@ impl Code<'_> {
                     let #miss = #private::miss(#cache, &#key);
                     #keep_miss
                 };
-                #reload.await
+                #reload
             }
 
             #[doc = "The kept value of these arguments, if there is one, without being counted."]
@@ -366,11 +366,17 @@ impl Code<'_> {
 /// A number of entries. Whatever is not spelled as a number is typed before it is handed on, so that it is what the
 /// compiler complains of.
 pub(super) fn count(size: &TokenStream) -> TokenStream {
+    count_of(size, "__CACHE_MAX_SIZE")
+}
+
+/// The same of some other number.
+pub(super) fn count_of(size: &TokenStream, name: &str) -> TokenStream {
     match syn::parse2::<syn::LitInt>(size.clone()) {
         Ok(number) if number.suffix().is_empty() => size.clone(),
         _ => {
-            let typed = quote_spanned!(size.span()=> const MAX_SIZE: usize = #size;);
-            quote!({ #typed MAX_SIZE })
+            let name = Ident::new(name, size.span());
+            let typed = quote_spanned!(size.span()=> const #name: usize = #size;);
+            quote!({ #typed #name })
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Loads that run as tasks of their own: what goes to them, and what runs them.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{ReceiverKind, Type};
+use syn::{Pat, Receiver, Type};
 
-use super::super::check::Home;
+use super::super::check::{Home, Placement};
 use super::super::detached::{Detached, Taken};
 use super::Code;
-use crate::function::{Argument, hidden, opaque_part};
+use super::receiver::with_receiver;
+use crate::function::{Argument, hidden, names_ident, opaque_part};
 use crate::key::respan;
 
 impl<'p> Code<'p> {
@@ -17,26 +18,53 @@ impl<'p> Code<'p> {
     }
 
     pub(super) fn doc_of_refresh(&self) -> &'static str {
-        if self.detached().is_some() {
+        if self.batch().is_some() {
+            "Loads the key now, through a batch, and stores what comes of it, whatever the cache holds."
+        } else if self.detached().is_some() {
             "Runs the body now, as a task of its own, and stores what it returns, whatever the cache holds."
         } else {
             "Runs the body now and stores what it returns, whatever the cache holds."
         }
     }
 
-    /// What runs the loads, if the outcome can come back from them.
-    pub(super) fn task(&self) -> TokenStream {
-        let returns = &self.plan.returns;
-        let span = returns.span();
-        let private = respan(&self.private, span);
-        quote_spanned! {span=> {
-            #[allow(unused_imports)]
-            use #private::task::{AllStays as _, ComesBack as _, ErrorStays as _};
-            #private::task::of::<#returns, _>(
-                ::core::marker::PhantomData,
-                (&&&#private::task::ReturnProbe::<#returns>(::core::marker::PhantomData)).task(),
-            )
-        }}
+    /// What a task needs, of which the first arguments are given, and the load is the last.
+    pub(super) fn by_task(
+        &self,
+        detached: &Detached,
+        (verb, given): (&TokenStream, &TokenStream),
+        load: &TokenStream,
+        end: &TokenStream,
+    ) -> TokenStream {
+        let (private, returns) = (&self.private, &self.plan.returns);
+        let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
+        // The return type is what the compiler complains of if it cannot come back from another thread,
+        let of_task = respan(&quote!(#private::task), returns.span());
+        let task =
+            quote_spanned!(returns.span()=> #of_task::of::<#returns, _>((&&&#of_task::returned::<#returns>()).task()));
+        // and the word, if the load cannot go there.
+        let at = Span::mixed_site().located_at(detached.keyword.span());
+        let verb = respan(verb, at);
+        let call = quote_spanned!(at=> #task.#verb(#given, #keep_if, #on_timeout, #load));
+        quote!({
+            use #private::task::probes::*;
+            #call #end
+        })
+    }
+
+    /// The same where the first look was made before, awaited: it borrows the cache.
+    pub(super) fn load_by_task(
+        &self,
+        detached: &Detached,
+        given: &TokenStream,
+        home: &TokenStream,
+        load: &TokenStream,
+    ) -> TokenStream {
+        let labels = match self.labels(home) {
+            Some(labels) => quote!(::core::option::Option::Some(#labels)),
+            None => quote!(::core::option::Option::None),
+        };
+        let given = quote!(#given, #labels);
+        self.by_task(detached, (&quote!(load), &given), load, &quote!(.await))
     }
 
     /// What a caller returns that has waited too long.
@@ -50,31 +78,8 @@ impl<'p> Code<'p> {
             }
             Home::Static(_) => quote!(::core::option::Option::None),
             // What limits there are, his cache knows.
-            Home::Given(_) => quote!({
-                #[allow(unused_imports)]
-                use #private::task::{TimesOut as _, Waits as _};
-                (&&#private::task::TimeoutProbe::<#returns>(::core::marker::PhantomData)).on_timeout()
-            }),
+            Home::Given(_) => quote!((&&#private::task::returned::<#returns>()).on_timeout()),
         }
-    }
-
-    /// A call of what runs loads.
-    pub(super) fn by_task(&self, verb: &TokenStream, detached: &Detached, given: &TokenStream) -> TokenStream {
-        let task = self.task();
-        // The word is what the compiler complains of if the load cannot go to another thread.
-        let at = Span::mixed_site().located_at(detached.keyword.span());
-        let verb = respan(verb, at);
-        quote_spanned!(at=> #task.#verb(#given))
-    }
-
-    /// The end of what it is given, beginning with what the call brings.
-    pub(super) fn spawned(&self, home: &TokenStream, load: &TokenStream) -> TokenStream {
-        let (keep_if, on_timeout) = (self.keep_if(), self.on_timeout());
-        let labels = match self.labels(home) {
-            Some(labels) => quote!(::core::option::Option::Some(#labels)),
-            None => quote!(::core::option::Option::None),
-        };
-        quote!(#labels, #keep_if, #on_timeout, #load)
     }
 
     /// A closure that starts a load with everything its own, by the uncached function.
@@ -98,49 +103,47 @@ impl<'p> Code<'p> {
             Taken::Optional { target, .. } => self.lend_option(name, target),
             Taken::Given { .. } | Taken::Cow { .. } => name.to_token_stream(),
         });
-        let call = quote!(#home::#uncached(#receiver #(#passed),*));
+        // Also where nothing has to be owned: of a future that is not `Send` the compiler complains once, if it is this one.
+        let load = quote!(async move { #home::#uncached(#receiver #(#passed),*).await });
         if owned.is_empty() {
-            return quote!(move #parameters #call);
+            return quote!(move #parameters #load);
         }
         quote! {
             move #parameters {
                 #owned
-                async move { #call.await }
+                #load
             }
         }
     }
 
     /// The same with the body in it.
-    pub(super) fn load_of_its_own_inline(&self, detached: &Detached, body: &TokenStream) -> TokenStream {
+    pub(super) fn load_of_its_own_inline(&self, detached: &Detached, body: TokenStream) -> TokenStream {
         let owned = self.owned(detached);
-        let arguments = self.plan.arguments.iter().zip(&detached.arguments);
-        let lent = arguments.filter_map(|(Argument { name, .. }, taken)| match taken {
-            Taken::Lent { target, .. } => {
-                let target = opaque_part(target).is_none().then(|| quote!(: &#target));
-                Some(quote!(let #name #target = &#name;))
-            }
-            Taken::Optional { target, .. } => {
-                let lent = self.lend_option(name, target);
-                Some(quote!(let #name = #lent;))
-            }
-            _ => None,
-        });
-        let this = hidden("this");
-        let receiver = self
-            .plan
-            .function
-            .receiver()
-            .map(|receiver| match (&detached.receiver, &receiver.mutability) {
-                (Some(Taken::Lent { .. }), _) => quote!(let #this = &#this;),
-                (_, Some(mutability)) if !matches!(receiver.kind, ReceiverKind::Reference(..)) => {
-                    quote!(let #mutability #this = #this;)
+        let lent = self
+            .needed(detached)
+            .filter_map(|(Argument { name, .. }, taken)| match taken {
+                Taken::Lent { target, .. } => {
+                    let target = opaque_part(target).is_none().then(|| quote!(: &#target));
+                    Some(quote!(let #name #target = &#name;))
                 }
-                _ => TokenStream::new(),
+                Taken::Optional { target, .. } => {
+                    let lent = self.lend_option(name, target);
+                    Some(quote!(let #name = #lent;))
+                }
+                Taken::Given { .. } | Taken::Cow { .. } => None,
             });
-        let body = if self.plan.function.receiver().is_some() {
-            with_receiver(body.clone(), &this)
+        let this = hidden("this");
+        let receiver = self.needed_receiver(detached).map(|(receiver, taken)| {
+            if let Taken::Lent { .. } = taken {
+                return quote!(let #this = &#this;);
+            }
+            let mutability = receiver.mutability;
+            quote!(let #mutability #this = #this;)
+        });
+        let body = if receiver.is_some() {
+            with_receiver(body, &this)
         } else {
-            body.clone()
+            body
         };
         quote! {
             move || {
@@ -154,7 +157,34 @@ impl<'p> Code<'p> {
         }
     }
 
-    fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
+    /// The arguments that the load needs: all, if it calls the uncached function, and those that it names, if it is the body.
+    fn needed<'d>(&self, detached: &'d Detached) -> impl Iterator<Item = (&'p Argument, &'d Taken)> {
+        let body = self.inline_body();
+        let arguments = self.plan.arguments.iter().zip(&detached.arguments);
+        arguments.filter(move |(argument, _)| {
+            let is_taken_apart =
+                !argument.is_named || matches!(&argument.pat, Pat::Ident(pat) if pat.mutability.is_some());
+            is_taken_apart
+                || body
+                    .as_ref()
+                    .is_none_or(|body| names_ident(body.clone(), &argument.name.to_string()))
+        })
+    }
+
+    /// The same of `self`.
+    fn needed_receiver<'d>(&self, detached: &'d Detached) -> Option<(&'p Receiver, &'d Taken)> {
+        let receiver = self.plan.function.receiver().zip(detached.receiver.as_ref())?;
+        let is_needed = self.inline_body().is_none_or(|body| names_ident(body, "self"));
+        is_needed.then_some(receiver)
+    }
+
+    /// The body, if it is what the load runs.
+    fn inline_body(&self) -> Option<TokenStream> {
+        let body = self.plan.function.body.as_ref()?.stream();
+        (self.plan.placement == Placement::Alone).then_some(body)
+    }
+
+    pub(super) fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
         let private = &self.private;
         if opaque_part(target).is_some() {
             quote!(#name.as_ref())
@@ -165,47 +195,33 @@ impl<'p> Code<'p> {
 
     /// The statements that make everything the load's own, of which the types say whether it can be.
     fn owned(&self, detached: &Detached) -> TokenStream {
-        let receiver = self.plan.function.receiver().zip(detached.receiver.as_ref());
         let this = hidden("this");
-        let receiver = receiver.map(|(receiver, taken)| {
+        let receiver = self.needed_receiver(detached).map(|(receiver, taken)| {
             let token = receiver.self_token;
-            // A method can name `Self`, whatever its receiver refers to.
             self.own(taken, &this, &token.to_token_stream(), token.span)
         });
-        let arguments = self.plan.arguments.iter().zip(&detached.arguments);
-        let arguments =
-            arguments
-                .filter(|(_, taken)| !taken.is_as_it_is())
-                .map(|(Argument { name, ty, .. }, taken)| {
-                    let at = match taken {
-                        Taken::Lent { target, .. } | Taken::Optional { target, .. } => target.span(),
-                        _ => ty.span(),
-                    };
-                    self.own(taken, name, &name.to_token_stream(), at)
-                });
-        let owned: TokenStream = receiver.into_iter().chain(arguments).collect();
-        if owned.is_empty() {
-            return owned;
-        }
-        let private = &self.private;
-        quote! {
-            #[allow(unused_imports)]
-            use #private::task::{Fits as _, Unfits as _};
-            #owned
-        }
+        let arguments = self.needed(detached).filter(|(_, taken)| !taken.is_as_it_is()).map(
+            |(Argument { name, ty, .. }, taken)| {
+                let at = match taken {
+                    Taken::Lent { target, .. } | Taken::Optional { target, .. } => target.span(),
+                    Taken::Given { .. } | Taken::Cow { .. } => ty.span(),
+                };
+                self.own(taken, name, &name.to_token_stream(), at)
+            },
+        );
+        receiver.into_iter().chain(arguments).collect()
     }
 
     /// `to` becomes the load's own of what is called `name`. All at the place of the type, where the compiler complains.
-    fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
+    pub(super) fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
         let private = respan(&self.private, at);
         let (to, name) = (respan(&to.to_token_stream(), at_of(to, at)), respan_names(name, at));
-        let found = hidden("kind");
         let kind = |probe: TokenStream| quote_spanned!(at=> (&&#private::task::#probe).kind());
         match taken {
             Taken::Given { known: true } => quote_spanned!(at=> let #to = #name;),
             Taken::Given { known: false } => {
                 let kind = kind(quote_spanned!(at=> GivenProbe(&#name)));
-                quote_spanned!(at=> let #to = match #kind { #found => #private::task::hand(#name, #found) };)
+                quote_spanned!(at=> let #to = #private::task::hand(#private::task::type_of(&#name), #kind, #name);)
             }
             Taken::Lent { known: true, .. } => {
                 quote_spanned!(at=> let #to = ::std::borrow::ToOwned::to_owned(#name);)
@@ -218,7 +234,7 @@ impl<'p> Code<'p> {
                 quote_spanned!(at=> let #to = #name.map(::std::borrow::ToOwned::to_owned);)
             }
             Taken::Optional { known: false, .. } => {
-                let kind = kind(quote_spanned!(at=> OptionProbe(&#name)));
+                let kind = kind(quote_spanned!(at=> OptionProbe(#name)));
                 quote_spanned!(at=> let #to = #private::task::own_option(#name, #kind);)
             }
             Taken::Cow { known: true } => quote_spanned!(at=> let #to = #private::task::own_cow(#name);),
@@ -226,7 +242,7 @@ impl<'p> Code<'p> {
                 let kind = kind(quote_spanned!(at=> GivenProbe(&#to)));
                 quote_spanned! {at=>
                     let #to = #private::task::own_cow(#name);
-                    let #to = match #kind { #found => #private::task::hand(#to, #found) };
+                    let #to = #private::task::hand(#private::task::type_of(&#to), #kind, #to);
                 }
             }
         }
@@ -265,71 +281,4 @@ fn respan_names(names: &TokenStream, at: Span) -> TokenStream {
             token
         })
         .collect()
-}
-
-/// The body with another name for `self`, which in a future that has it as its own cannot be called that. Items in the body
-/// have a `self` of their own.
-fn with_receiver(body: TokenStream, this: &Ident) -> TokenStream {
-    let mut renamed = TokenStream::new();
-    let mut tokens = body.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Ident(word) if word == "self" => {
-                let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
-                    && is_path_next(&tokens);
-                if is_path {
-                    renamed.extend([TokenTree::Ident(word)]);
-                } else {
-                    let mut this = this.clone();
-                    this.set_span(this.span().located_at(word.span()));
-                    renamed.extend([TokenTree::Ident(this)]);
-                }
-            }
-            TokenTree::Ident(word) if is_item(&word, tokens.peek()) => {
-                let ends_with_brace = word != "use";
-                renamed.extend([TokenTree::Ident(word)]);
-                for token in tokens.by_ref() {
-                    let is_end = match &token {
-                        TokenTree::Group(group) => {
-                            ends_with_brace && group.delimiter() == proc_macro2::Delimiter::Brace
-                        }
-                        TokenTree::Punct(punct) => punct.as_char() == ';',
-                        _ => false,
-                    };
-                    renamed.extend([token]);
-                    if is_end {
-                        break;
-                    }
-                }
-            }
-            TokenTree::Ident(word) if word == "pub" => {
-                renamed.extend([TokenTree::Ident(word)]);
-                // `pub(self)`
-                renamed.extend(tokens.next_if(|token| matches!(token, TokenTree::Group(_))));
-            }
-            TokenTree::Group(group) => {
-                let mut inner = Group::new(group.delimiter(), with_receiver(group.stream(), this));
-                inner.set_span(group.span());
-                renamed.extend([TokenTree::Group(inner)]);
-            }
-            token => renamed.extend([token]),
-        }
-    }
-    renamed
-}
-
-/// Whether two colons follow.
-fn is_path_next(tokens: &std::iter::Peekable<proc_macro2::token_stream::IntoIter>) -> bool {
-    let mut ahead = tokens.clone();
-    let mut colon = || matches!(ahead.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
-    colon() && colon()
-}
-
-/// Whether an item begins with this word.
-fn is_item(word: &Ident, next: Option<&TokenTree>) -> bool {
-    match &*word.to_string() {
-        "impl" | "trait" | "use" => true,
-        "fn" => matches!(next, Some(TokenTree::Ident(_))),
-        _ => false,
-    }
 }

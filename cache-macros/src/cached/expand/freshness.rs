@@ -57,9 +57,10 @@ impl Code<'_> {
             return quote!(#share);
         }
         let private = respan(&self.private, share.span());
-        let typed = quote_spanned!(share.span()=> const REFRESH_AHEAD: f64 = #share;);
-        let checked = quote_spanned!(share.span()=> #private::refresh_ahead(REFRESH_AHEAD));
-        quote!({ #typed const { #checked } })
+        let typed = quote_spanned!(share.span()=> const __CACHE_SHARE: f64 = #share;);
+        let checked =
+            quote_spanned!(share.span()=> const __CACHE_REFRESH_AHEAD: f64 = #private::refresh_ahead(__CACHE_SHARE););
+        quote!({ #typed #checked __CACHE_REFRESH_AHEAD })
     }
 
     /// Tells the builder what makes the TTL of a value, if something does.

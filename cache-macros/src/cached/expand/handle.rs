@@ -49,6 +49,7 @@ impl<'p> Code<'p> {
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let value = hidden("value");
         let of_refresh = self.doc_of_refresh();
+        let of_batch = self.batch().map(|batch| self.batch_companions(batch));
         quote! {
             #shell
 
@@ -71,6 +72,7 @@ impl<'p> Code<'p> {
                 #call
                 #uncached
                 #begin
+                #of_batch
 
                 #[doc = "The cache of the function."]
                 #vis fn cache() -> &'static #krate::Cache<#private::handle::Key<Self>, #private::handle::Kept<Self>> {
@@ -145,12 +147,20 @@ impl<'p> Code<'p> {
         let sig = self.handing_on(&self.companion("call", true), &[quote!(#is_refresh: bool)]);
         let given = self.given();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        if let Some(batch) = self.batch() {
+            let call = self.batch_call(batch, &is_refresh.to_token_stream(), &quote!(Self));
+            return quote!(#sig { #call });
+        }
         let keep_if = self.keep_if();
         if let Some(detached) = self.detached() {
-            let on_timeout = self.on_timeout();
             let load = self.load_of_its_own(detached, Some(&given), &quote!(Self));
-            let given = quote!(#is_refresh, #given, #keep_if, #on_timeout, #load);
-            let call = self.by_task(&quote!(call::<Self, _, _, _>), detached, &given);
+            let verb = quote!(call::<Self, _, _, _>);
+            let call = self.by_task(
+                detached,
+                (&verb, &quote!(#is_refresh, #given)),
+                &load,
+                &TokenStream::new(),
+            );
             return quote!(#sig { #call });
         }
         let load = quote!(move |#given| Self::uncached(#(#names),*));
@@ -172,8 +182,10 @@ impl<'p> Code<'p> {
         let function = &self.plan.function;
         let Signature { generics, inputs, .. } = function.forwarding_signature(&self.plan.arguments);
         let (returns, bounds) = (&self.plan.returns, &generics.where_clause);
+        // All that it is made of is. Said here, it need not be found out from a body that calls the function itself.
+        let send = self.detached().map(|_| quote!(+ ::core::marker::Send));
         quote! {
-            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #bounds
+            fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #send #bounds
         }
     }
 

@@ -6,7 +6,7 @@ use syn::Type;
 
 use super::super::check::{Home, Key};
 use super::Code;
-use crate::function::{Argument, with_named_lifetimes};
+use crate::function::{Argument, names_ident, with_named_lifetimes};
 use crate::key::{is_primitive, parts_of};
 
 impl<'p> Code<'p> {
@@ -43,8 +43,13 @@ impl<'p> Code<'p> {
 
     /// The key of `key = expr` or `cached_in`, where it is made.
     pub(super) fn key_inline(&self) -> TokenStream {
-        let shadows = self.kept().filter_map(Argument::shadow);
         let parts = self.key_of_exprs();
+        // Not of one that only the cache is named by.
+        let named = |argument: &&Argument| {
+            let names = argument.bindings();
+            names.iter().any(|name| names_ident(parts.clone(), &name.to_string()))
+        };
+        let shadows = self.kept().filter(named).filter_map(Argument::shadow);
         quote!({ #(#shadows)* #parts })
     }
 

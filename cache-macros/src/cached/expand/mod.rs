@@ -8,12 +8,14 @@
 //! In an `impl`, where no type can stand, the companions are `get_user_cache` and `get_user_uncached`, and a few
 //! hidden ones for `#[invalidates]`. With a cache of the user's own in a method there are none: he has the cache.
 
+mod batch;
 mod begin;
 mod companions;
 mod detached;
 mod freshness;
 mod handle;
 mod key;
+mod receiver;
 mod tags;
 
 use proc_macro2::{Ident, TokenStream};
@@ -36,7 +38,14 @@ pub(super) fn tokens(plan: &Plan) -> TokenStream {
             quote!(#function #handle)
         }
         Placement::Impl => {
-            let function = code.function(&code.load_uncached());
+            let load = match code.batch() {
+                Some(batch) => {
+                    let call = code.batch_call(batch, &quote!(false), &quote!(Self));
+                    quote!(#call.await)
+                }
+                None => code.load_uncached(),
+            };
+            let function = code.function(&load);
             let companions = code.impl_companions();
             quote!(#function #companions)
         }
@@ -94,6 +103,9 @@ impl<'p> Code<'p> {
     /// What kind of outcome the return type is, as a constant argument.
     fn kind_constant(&self) -> TokenStream {
         let (private, returns) = (&self.private, self.static_returns());
+        if self.batch().is_some() {
+            return quote!({ #private::batch::KIND });
+        }
         let shares_error = if self.plan.error_borrows {
             quote!(false)
         } else {
@@ -167,7 +179,12 @@ impl<'p> Code<'p> {
             Key::Exprs(_) => Vec::new(),
         };
         let (returns, kind) = (self.static_returns(), self.kind_type());
-        let value = quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;);
+        let value = match self.batch() {
+            Some(batch) => self.batch_checks(batch),
+            None => {
+                quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;)
+            }
+        };
         let failure = self.failure_checks();
         quote!(#(#parts)* #value #failure)
     }
@@ -193,14 +210,10 @@ impl<'p> Code<'p> {
         let (find, load) = match self.detached() {
             Some(detached) => {
                 let load = self.load_of_its_own(detached, None, &home);
-                let rest = self.spawned(&home, &load);
+                let given = quote!(#private::Kind::<#kind>, #cache, #use_miss);
                 (
                     quote!(#private::task::find),
-                    self.by_task(
-                        &quote!(load),
-                        detached,
-                        &quote!(#private::Kind::<#kind>, #cache, #use_miss, #rest),
-                    ),
+                    self.load_by_task(detached, &given, &home, &load),
                 )
             }
             None => {
@@ -208,7 +221,7 @@ impl<'p> Code<'p> {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached)),
+                    quote!(#load(#private::Kind::<#kind>, #cache, #use_miss, #labels #keep_if, || #uncached).await),
                 )
             }
         };
@@ -220,7 +233,7 @@ impl<'p> Code<'p> {
                     ::core::result::Result::Err(#miss) => #keep_miss,
                 }
             };
-            #load.await
+            #load
         }
     }
 
@@ -272,18 +285,18 @@ impl<'p> Code<'p> {
         let home = TokenStream::new();
         let (find, load) = match self.detached() {
             Some(detached) => {
-                let load = self.load_of_its_own_inline(detached, &body);
-                let rest = self.spawned(&home, &load);
+                let load = self.load_of_its_own_inline(detached, body);
+                let given = quote!(#kind, #cache, #miss);
                 (
                     quote!(#private::task::find),
-                    self.by_task(&quote!(load), detached, &quote!(#kind, #cache, #miss, #rest)),
+                    self.load_by_task(detached, &given, &home, &load),
                 )
             }
             None => {
                 let (load, labels) = self.loading("load", &home);
                 (
                     quote!(#private::find),
-                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body })),
+                    quote!(#load(#kind, #cache, #miss, #labels #keep_if, move || async move { #body }).await),
                 )
             }
         };
@@ -300,7 +313,7 @@ impl<'p> Code<'p> {
                 ::core::result::Result::Ok(#hit) => return #hit,
                 ::core::result::Result::Err(#miss) => #miss,
             };
-            #load.await
+            #load
         }
     }
 

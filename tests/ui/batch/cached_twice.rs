@@ -1,0 +1,11 @@
+use std::collections::HashMap;
+
+use cache_core::cached_batch;
+
+#[cached_batch]
+#[cache_core::cached_lru]
+async fn load_users(ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+    Ok(ids.iter().map(|id| (*id, *id)).collect())
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use std::collections::HashMap;
+
+use cache_core::cached_batch;
+
+const MOST: u64 = 100;
+
+#[cached_batch(max_batch = MOST)]
+async fn load_users(ids: &[u64]) -> Result<HashMap<u64, u64>, String> {
+    Ok(ids.iter().map(|id| (*id, *id)).collect())
+}
+
+fn main() {}

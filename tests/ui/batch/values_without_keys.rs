@@ -1,0 +1,8 @@
+use cache_core::cached_batch;
+
+#[cached_batch]
+async fn load_users(ids: &[u64]) -> Result<Vec<u64>, String> {
+    Ok(ids.to_vec())
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use cache_core::{Cache, cached_in};
+
+struct Users(Cache<u64, u64>, Box<u8>);
+
+impl Users {
+    #[cached_in(self.0, detached)]
+    async fn get(&self, id: u64) -> u64 {
+        id + u64::from(*self.1)
+    }
+}
+
+fn main() {}

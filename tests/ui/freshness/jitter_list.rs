@@ -1,0 +1,8 @@
+use cache_core::cached_ttl;
+
+#[cached_ttl(jitter("5s"))]
+async fn get(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use cache_core::{Cache, cached_in};
+
+struct Users(Cache<u64, u64>);
+
+impl Users {
+    #[cached_in(self.0, soft_timeout = "50ms")]
+    async fn get(&self, id: u64) -> u64 {
+        id
+    }
+}
+
+fn main() {}

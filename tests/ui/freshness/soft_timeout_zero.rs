@@ -1,0 +1,8 @@
+use cache_core::cached_ttl;
+
+#[cached_ttl(stale_if_error = "5m", soft_timeout = "0s")]
+async fn get(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+fn main() {}
