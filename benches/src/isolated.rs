@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What makes a program measure one thing, and print it as JSON, in place of all.
-const ALONE: &str = "--alone";
+pub(crate) const ALONE: &str = "--alone";
 
 /// Whether the program was started by [`run`], and then for what.
 pub fn asked_for() -> Option<Vec<String>> {

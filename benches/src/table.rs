@@ -81,6 +81,13 @@ impl Table {
             .map_or(&[], |row| &row.cells)
     }
 
+    /// The figures of a column, none if there is no such column.
+    pub fn column(&self, name: &str) -> impl Iterator<Item = f64> {
+        let column = self.columns.iter().position(|known| known.name == name);
+        let cells = self.rows.iter().map(move |row| row.cells[column?]);
+        cells.flatten()
+    }
+
     /// Keeps it for `table` under this name, if `scripts/bench` runs the program.
     ///
     /// # Errors

@@ -51,6 +51,8 @@ pub(crate) const FULL: &str = "1,000,000 entries, full";
 pub(crate) const FILLING: &str = "1,000,000 entries, filling up";
 pub(crate) const HIT_TAGS: &str = "Hit with tags";
 pub(crate) const LEFT: &str = "What is left of ten million tags";
+pub(crate) const HIT_OPTIONS: &str = "Hit with an option";
+pub(crate) const ADDED: [&str; 2] = ["added to load, ns", "added to spawn, ns"];
 pub(crate) const ALLOCATIONS: &str = "Allocations of a hit";
 
 pub(crate) const CHAPTERS: &[Chapter] = &[
@@ -323,6 +325,40 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 source: Source::Latency {
                     group: "miss with observers",
                     own: NO_OBSERVER,
+                },
+            },
+        ],
+    },
+    Chapter {
+        title: "Freshness",
+        about: "Caches of 1,024 entries that differ in what they were told about time, asked by the same code: by\n\
+            `Cache::try_get_or_load`, and by `try_get_or_spawn`, whose loads are tasks (`detached` is the plain TTL by that).\n\
+            What an option adds is the median of differences to `ttl`, round by round. Instructions are those of a hit of an\n\
+            annotated function with the option, beside `#[cached_ttl]`.",
+        sections: &[
+            Section {
+                title: HIT_OPTIONS,
+                about: "One thread asks for the keys in turn, and all are fresh.",
+                source: Source::Plain {
+                    name: "hit with an option",
+                    own: None,
+                },
+            },
+            Section {
+                title: "Hit of what is not fresh",
+                about: "The same while a refresh is under way for each key, or for as long as none is tried; and of an error\n\
+                    that was kept.",
+                source: Source::Plain {
+                    name: "hit of what is not fresh",
+                    own: None,
+                },
+            },
+            Section {
+                title: "Miss with an option",
+                about: "With an immediate load, into a full cache, on a runtime of one thread.",
+                source: Source::Plain {
+                    name: "miss with an option",
+                    own: None,
                 },
             },
         ],

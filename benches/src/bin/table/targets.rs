@@ -5,8 +5,8 @@ use std::fmt;
 use cache_benches::table::Table;
 
 use crate::sections::{
-    ALLOCATIONS, FILLING, FULL, HIT_BOTH, HIT_NUMBER, HIT_TAGS, LEAST_WORST, LEFT, LRU, NANOSECONDS, NO_TAG, SCALING,
-    THROUGHPUT_NUMBER, TWO_THREADS,
+    ADDED, ALLOCATIONS, FILLING, FULL, HIT_BOTH, HIT_NUMBER, HIT_OPTIONS, HIT_TAGS, LEAST_WORST, LEFT, LRU,
+    NANOSECONDS, NO_TAG, SCALING, THROUGHPUT_NUMBER, TWO_THREADS,
 };
 
 const TTL: &str = "#[cached_ttl]";
@@ -77,14 +77,6 @@ pub(crate) fn targets<'a>(table: impl Fn(&str) -> Option<&'a Table>) -> Vec<Targ
             .reduce(f64::max)
     };
 
-    let least = |what: &str, bound: f64, measured: Option<f64>| {
-        let what = what.to_owned();
-        (what, Bound::AtLeast(bound), "×", measured)
-    };
-    let most = |what: &str, bound: f64, unit: &'static str, measured: Option<f64>| {
-        let what = what.to_owned();
-        (what, Bound::AtMost(bound), unit, measured)
-    };
     let mut targets = vec![
         least(
             "hit by `u64`: speed of `#[cached_lru]` over that of `#[concurrent_cached]`",
@@ -133,6 +125,13 @@ pub(crate) fn targets<'a>(table: impl Fn(&str) -> Option<&'a Table>) -> Vec<Targ
         "×",
         slower(HIT_TAGS, NO_TAG, FOUR_TAGS),
     ));
+    let added = table(HIT_OPTIONS).map(|table| ADDED.iter().flat_map(|column| table.column(column)));
+    targets.push(most(
+        "hit with any option for freshness: added to that with the TTL alone",
+        5.0,
+        " ns",
+        added.and_then(|added| added.reduce(f64::max)),
+    ));
     let kibibytes = |column: &str| cell(LEFT, OWN_TAG, column);
     targets.push(most(
         "held after ten million tags over held after the first thousand",
@@ -141,16 +140,30 @@ pub(crate) fn targets<'a>(table: impl Fn(&str) -> Option<&'a Table>) -> Vec<Targ
         kibibytes("after 10,000,000, KiB").and_then(|last| Some(last / kibibytes("the first 1,000, KiB")?)),
     ));
     for own in [LRU, TTL, TINY_LFU] {
-        let what = format!("allocations of a hit: `{own}`, whatever key");
-        targets.push((what, Bound::None, "", allocations(own)));
+        targets.push(Target {
+            what: format!("allocations of a hit: `{own}`, whatever key"),
+            bound: Bound::None,
+            unit: "",
+            measured: allocations(own),
+        });
     }
     targets
-        .into_iter()
-        .map(|(what, bound, unit, measured)| Target {
-            what,
-            bound,
-            unit,
-            measured,
-        })
-        .collect()
+}
+
+fn least(what: &str, bound: f64, measured: Option<f64>) -> Target {
+    Target {
+        what: what.to_owned(),
+        bound: Bound::AtLeast(bound),
+        unit: "×",
+        measured,
+    }
+}
+
+fn most(what: &str, bound: f64, unit: &'static str, measured: Option<f64>) -> Target {
+    Target {
+        what: what.to_owned(),
+        bound: Bound::AtMost(bound),
+        unit,
+        measured,
+    }
 }
