@@ -116,6 +116,19 @@ async fn detached(upstream: &Arc<Upstream>, id: u32) -> Answer {
     upstream.get(id).await
 }
 
+/// Several of them together.
+#[cached_ttl(
+    ttl = "500ms",
+    jitter = 0.1,
+    stale_while_revalidate = "1s",
+    stale_if_error = "5m",
+    soft_timeout = "100ms",
+    skip(upstream)
+)]
+async fn together(upstream: &Arc<Upstream>, id: u32) -> Answer {
+    upstream.get(id).await
+}
+
 macro_rules! variant {
     ($name:literal, $function:ident, $attribute:literal $(, $patience:ident)?) => {
         Variant {
@@ -130,7 +143,7 @@ macro_rules! variant {
     ($patience:ident) => { Some($patience) };
 }
 
-static VARIANTS: [Variant; 12] = [
+static VARIANTS: [Variant; 13] = [
     Variant {
         name: "no cache",
         attribute: "no cache",
@@ -166,6 +179,11 @@ static VARIANTS: [Variant; 12] = [
         detached,
         r#"ttl = "500ms", detached; callers give up after 150 ms"#,
         PATIENCE
+    ),
+    variant!(
+        "together",
+        together,
+        "jitter, stale_while_revalidate, stale_if_error and soft_timeout together"
     ),
 ];
 

@@ -66,6 +66,7 @@ impl Study<'_> {
             self.load_timeout(),
             self.callers_give_up(),
             self.detached(),
+            self.together(),
         ]
     }
 
@@ -102,7 +103,8 @@ impl Study<'_> {
         let run = self.report.run("stale_while_revalidate");
         let [waited, plain] = [run, self.plain].map(|run| run.waited_in(self.slow));
         let text = format!(
-            "while the service was slow, {waited} of {} requests waited for it; with the TTL alone, {plain}",
+            "while the service was slow, {} of {} requests waited for it; with the TTL alone, {plain}",
+            or_none(waited),
             run.within(self.slow).len(),
         );
         self.finding(run, true, run.stats.refreshes > 0 && waited < plain, text)
@@ -111,9 +113,9 @@ impl Study<'_> {
     fn stale_if_error(&self) -> Finding {
         let run = self.report.run("stale_if_error");
         let text = format!(
-            "{} loads failed, and {} requests. The oldest answer was {:.1} s old",
+            "{} loads failed, and of the requests {}. The oldest answer was {:.1} s old",
             run.stats.load_failures,
-            run.failed(),
+            or_none(run.failed()),
             run.oldest().as_secs_f64(),
         );
         self.finding(run, run.failed() == 0, run.stats.load_failures > 0, text)
@@ -181,11 +183,11 @@ impl Study<'_> {
         let without = self.report.run("stale_if_error");
         let text = format!(
             "{} requests got an old value after 100 ms. While the service was slow, 99 % had an answer within {:.0} ms; without it, \
-             {:.0} ms. {} requests failed",
+             {:.0} ms. Of the requests {} failed",
             run.stats.timeouts,
             run.nearly_all_within(self.slow),
             without.nearly_all_within(self.slow),
-            run.failed(),
+            or_none(run.failed()),
         );
         self.finding(run, run.failed() == 0, run.stats.timeouts > 0, text)
     }
@@ -196,7 +198,7 @@ impl Study<'_> {
         let text = format!(
             "{too_slow} requests got an error after 150 ms, and {} of {} loads ended with them. While the service was slow, 99 % had an \
              answer within {:.0} ms; without it, {:.0} ms",
-            run.abandoned(),
+            or_none(run.abandoned()),
             run.loads(),
             run.nearly_all_within(self.slow),
             self.plain.nearly_all_within(self.slow),
@@ -215,15 +217,36 @@ impl Study<'_> {
         self.finding(run, run.abandoned() == 0, gave_up > 0, self.text_of_giving_up(run))
     }
 
+    fn together(&self) -> Finding {
+        let run = self.report.run("together");
+        let text = format!(
+            "of {} requests {} failed, and of {} while the service was slow {} waited for it. The oldest answer was {:.1} s old",
+            run.samples.len(),
+            or_none(run.failed()),
+            run.within(self.slow).len(),
+            or_none(run.waited_in(self.slow)),
+            run.oldest().as_secs_f64(),
+        );
+        let in_time = run.waited_in(self.slow) < self.plain.waited_in(self.slow);
+        self.finding(run, run.failed() == 0, in_time, text)
+    }
+
     fn text_of_giving_up(&self, run: &Run) -> String {
         format!(
             "{} callers went away after 150 ms, and {} of {} loads ended with them. While the service was slow, {} of {} requests \
              got no item",
             run.came_to(Outcome::GaveUp),
-            run.abandoned(),
+            or_none(run.abandoned()),
             run.loads(),
             run.failed_in(self.slow),
             run.within(self.slow).len(),
         )
+    }
+}
+
+fn or_none(count: usize) -> String {
+    match count {
+        0 => "none".to_owned(),
+        count => count.to_string(),
     }
 }

@@ -63,7 +63,7 @@ fn written(font: &'static str, size: u32, color: RGBColor) -> TextStyle<'static>
 /// What lines and areas mean, above all rows.
 fn legend(area: &Area<'_>) -> Plotted {
     area.draw_text(
-        "A service that is slow and fails, called in different ways",
+        "A service that is slow and fails, without a cache and with each option",
         &text(22, INK),
         (16, 10),
     )?;

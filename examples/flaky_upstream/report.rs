@@ -52,7 +52,10 @@ impl Report {
             for phase in &self.script.phases {
                 let samples = run.within(*phase);
                 let failed = percent(share(&samples, Sample::has_failed));
-                let cell = format!("{:.0} | {failed}", quantile(&samples, 0.99));
+                let cell = match samples[..] {
+                    [] => "-".to_owned(),
+                    _ => format!("{:.0} | {failed}", quantile(&samples, 0.99)),
+                };
                 let _ = write!(line, "{cell:>15}");
             }
             println!("{line}");
