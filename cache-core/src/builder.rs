@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::freshness::{Freshness, Jitter};
 use crate::key::{Key, Value};
 use crate::registry::Kind;
+use crate::revision::Rule;
 use crate::shared::TagsOf;
 use crate::store::{Bound, Policy};
 use crate::tag::{Index, Tags};
@@ -44,6 +45,8 @@ pub struct Builder<K, V> {
     pub(crate) clock: Clock,
     pub(crate) weigher: Option<Weigher<K, V>>,
     pub(crate) kind: Kind,
+    /// What a change of revision does.
+    pub(crate) rule: Rule,
     /// As they were written, for the registry.
     pub(crate) declared_tags: Vec<Cow<'static, str>>,
     pub(crate) key_tags: Vec<TagsOf<K>>,
@@ -62,6 +65,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             clock: Clock::system(),
             weigher: None,
             kind: Kind::Builder,
+            rule: Rule::default(),
             declared_tags: Vec::new(),
             key_tags: Vec::new(),
             value_tags: Vec::new(),

@@ -88,6 +88,7 @@ mod outcome;
 mod reaper;
 mod reentry;
 pub mod registry;
+pub mod revision;
 pub mod session;
 mod shared;
 mod stats;

@@ -132,6 +132,104 @@ impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<Kind<BATCHED>> for Resu
     }
 }
 
+/// An outcome of which something else than the success itself is kept, made of it.
+pub trait Mapped<T>: Sized {
+    /// What it is made of.
+    type Success: Value;
+
+    /// The kind of outcome that has the other thing.
+    type As;
+
+    /// An outcome of something else.
+    type With<X: Value>: Outcome<Self::As, Value = X>;
+
+    /// Makes it.
+    fn map<X: Value>(self, make: impl FnOnce(Self::Success) -> X) -> Self::With<X>;
+
+    /// Makes one out of another.
+    fn remap<X: Value, Y: Value>(with: Self::With<X>, make: impl FnOnce(X) -> Y) -> Self::With<Y>;
+
+    /// Makes it again.
+    fn restore<X: Value>(with: Self::With<X>, make: impl FnOnce(X) -> Self::Success) -> Self;
+
+    /// Whether there is no success.
+    fn has_failed(&self) -> bool;
+}
+
+impl<V: Value> Mapped<Kind<PLAIN>> for V {
+    type Success = V;
+    type As = Kind<PLAIN>;
+    type With<X: Value> = X;
+
+    fn map<X: Value>(self, make: impl FnOnce(V) -> X) -> X {
+        make(self)
+    }
+
+    fn remap<X: Value, Y: Value>(with: X, make: impl FnOnce(X) -> Y) -> Y {
+        make(with)
+    }
+
+    fn restore<X: Value>(with: X, make: impl FnOnce(X) -> V) -> V {
+        make(with)
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+}
+
+macro_rules! mapped_result {
+    ($kind:ident, $($bounds:tt)*) => {
+        impl<V: Value, E $($bounds)*> Mapped<Kind<$kind>> for Result<V, E> {
+            type Success = V;
+            type As = Kind<$kind>;
+            type With<X: Value> = Result<X, E>;
+
+            fn map<X: Value>(self, make: impl FnOnce(V) -> X) -> Result<X, E> {
+                Result::map(self, make)
+            }
+
+            fn remap<X: Value, Y: Value>(with: Result<X, E>, make: impl FnOnce(X) -> Y) -> Result<Y, E> {
+                with.map(make)
+            }
+
+            fn restore<X: Value>(with: Result<X, E>, make: impl FnOnce(X) -> V) -> Self {
+                with.map(make)
+            }
+
+            fn has_failed(&self) -> bool {
+                self.is_err()
+            }
+        }
+    };
+}
+
+mapped_result!(SHARED, : Clone + Send + Sync + 'static);
+mapped_result!(ALONE,);
+
+/// Of what is no success at all; it never comes to a value.
+impl<R> Mapped<Kind<UNFIT>> for R {
+    type Success = Unfit;
+    type As = Kind<PLAIN>;
+    type With<X: Value> = X;
+
+    fn map<X: Value>(self, _: impl FnOnce(Unfit) -> X) -> X {
+        unreachable!("the expansion has complained of the type")
+    }
+
+    fn remap<X: Value, Y: Value>(with: X, make: impl FnOnce(X) -> Y) -> Y {
+        make(with)
+    }
+
+    fn restore<X: Value>(_: X, _: impl FnOnce(X) -> Unfit) -> R {
+        unreachable!("the expansion has complained of the type")
+    }
+
+    fn has_failed(&self) -> bool {
+        true
+    }
+}
+
 /// Stands where a type is that cannot be kept or keyed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Unfit {}

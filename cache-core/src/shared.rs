@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use equivalent::Equivalent;
@@ -22,6 +22,7 @@ use crate::key::{Key, Value};
 use crate::observer::{Cause, Observers, Reason};
 use crate::reaper::{self, Reclaim};
 use crate::registry::{Capacity, Kind, Registered, Registration};
+use crate::revision::{About, Gate, Rule};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store, hashing};
 use crate::tag::{self, Evict, Index, Tag, Tags};
@@ -50,6 +51,9 @@ pub(crate) struct Shared<K, V> {
     pub(crate) flights: Flights<K, Arc<Entry<K, V>>>,
     pub(crate) counters: Counters,
     clock: Clock,
+    rule: Rule,
+    /// Of a cache of values with revisions, made when it is first asked for.
+    gate: OnceLock<Box<Gate>>,
     hasher: hashing::RandomState,
     pub(crate) freshness: Freshness<V>,
     weigher: Option<Weigher<K, V>>,
@@ -97,6 +101,8 @@ impl<K: Key, V: Value> Shared<K, V> {
             flights: Flights::new(),
             counters: Counters::new(),
             clock: builder.clock,
+            rule: builder.rule,
+            gate: OnceLock::new(),
             hasher: hashing::RandomState::default(),
             freshness: builder.freshness,
             weigher: builder.weigher,
@@ -224,7 +230,7 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     #[inline]
-    fn count_hit(&self) {
+    pub(crate) fn count_hit(&self) {
         if self.counters.one(Count::Hits).is_multiple_of(HITS_TO_AGE) {
             self.store.age();
         }
@@ -341,6 +347,15 @@ impl<K: Key, V: Value> Shared<K, V> {
             Bound::Unbounded => usize::MAX,
         };
         KeepFailure::new(self.clock.now().saturating_add(nanos(ttl)), entries)
+    }
+
+    /// What it knows of revisions.
+    pub(crate) fn gate(&self) -> &Gate {
+        self.gate.get_or_init(|| Box::new(Gate::new(self.rule)))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The time, for flights.
@@ -550,6 +565,9 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     pub(crate) fn reset_stats(&self) {
+        if let Some(gate) = self.gate.get() {
+            gate.failures.clear();
+        }
         self.counters.reset();
         self.evictions_before.store(self.store.evictions(), Ordering::Relaxed);
     }
@@ -587,25 +605,43 @@ impl<K: Key, V: Value> Evict for Shared<K, V> {
 pub(crate) struct Claim {
     entry: Arc<dyn Kept>,
     clock: Clock,
+    /// What is claimed, if it is a value whose revision has changed, and not one whose time is over.
+    outdated: Option<Arc<About>>,
 }
 
 impl Claim {
     fn new(entry: Arc<dyn Kept>, clock: Clock) -> Self {
-        Self { entry, clock }
+        Self {
+            entry,
+            clock,
+            outdated: None,
+        }
     }
 
-    /// Whether what is served meanwhile is not past its TTL.
+    pub(crate) fn of_revision(entry: Arc<dyn Kept>, clock: Clock, outdated: Arc<About>) -> Self {
+        Self {
+            entry,
+            clock,
+            outdated: Some(outdated),
+        }
+    }
+
+    /// Whether what is served meanwhile is not past its TTL, nor its revision.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.entry.facts().is_fresh(&self.clock)
+        self.outdated.is_none() && self.entry.facts().is_fresh(&self.clock)
     }
 
     fn is_of<K, V>(&self, entry: &Arc<Entry<K, V>>) -> bool {
         std::ptr::eq(self.entry.facts(), entry.facts())
     }
 
-    /// Somebody else is at it already: it is not to be claimed again at once.
+    /// Somebody else is at it already, or it has failed: it is not to be claimed again at once.
     pub(crate) fn postpone(&self, by: Duration) {
-        self.entry.facts().postpone(self.clock.now().saturating_add(nanos(by)));
+        let until = self.clock.now().saturating_add(nanos(by));
+        match &self.outdated {
+            Some(about) => about.postpone(until),
+            None => self.entry.facts().postpone(until),
+        }
     }
 
     /// The value that is served meanwhile.
@@ -623,7 +659,10 @@ impl fmt::Debug for Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // Of no consequence once the entry has been replaced. After a failure the next load waits all the same.
-        self.entry.facts().release(self.clock.now());
+        match &self.outdated {
+            Some(about) => about.release(),
+            None => self.entry.facts().release(self.clock.now()),
+        }
     }
 }
 

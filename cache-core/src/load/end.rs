@@ -96,6 +96,9 @@ impl<K: Key, V: Value> Load<K, V> {
         // All of it before those who wait hear of it, and load in their turn.
         if !is_detached && !matches!(ending, Ending::Abandoned) {
             self.shared.postpone(self.hash, &self.key);
+            if let Some(claim) = &self.claim {
+                claim.postpone(self.shared.freshness.retry_after);
+            }
         }
         self.claim = None;
         self.count(Count::LoadFailures);

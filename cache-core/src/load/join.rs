@@ -47,7 +47,10 @@ impl<K: Key, V: Value> Load<K, V> {
             }
             let (shared, hash, key) = (&self.shared, self.hash, &self.key);
             // Who is to bring a new value is not to be content with the old one.
-            let look = || shared.recheck(hash, key, self.claim.is_none() && !self.is_reload);
+            let look = || {
+                let present = shared.recheck(hash, key, self.claim.is_none() && !self.is_reload);
+                present.filter(|entry| self.accepts(&entry.value))
+            };
             let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
             if let Entered::Joined(_) = entered
@@ -89,6 +92,8 @@ impl<K: Key, V: Value> Load<K, V> {
             };
             let _waiting = wait_for(&waiter, shared);
             match waiter.await {
+                // It began too early, or it is of another revision: this load is another one.
+                Ending::Loaded(entry) if !self.accepts(&entry.value) => {}
                 Ending::Loaded(entry) => {
                     self.count(Count::Coalesced);
                     return Some(Joined::Loaded(entry.value.clone()));

@@ -36,11 +36,16 @@ pub(crate) struct Load<K: Key, V: Value> {
     alone: bool,
     /// Loads of others that panicked.
     panics: u32,
-    /// The value that is served while this brings a new one.
-    claim: Option<Claim>,
+    /// The value that is served while this brings a new one. Seldom there, and so in a box.
+    claim: Option<Box<Claim>>,
+    /// Which values that somebody else has brought will do; all of them, if it is not said.
+    accepts: Option<Accepts<V>>,
     /// Whether it was asked for, whatever the cache holds: then nothing else serves in its place.
     is_reload: bool,
 }
+
+/// Whether a value will do.
+type Accepts<V> = Box<dyn Fn(&V) -> bool + Send + Sync>;
 
 enum Stage<K, V> {
     /// Has not entered the table.
@@ -83,6 +88,7 @@ impl<K: Key, V: Value> Load<K, V> {
             alone: false,
             panics: 0,
             claim: None,
+            accepts: None,
             is_reload: false,
         };
         if warm::note_miss() { load.unasked() } else { load }
@@ -108,6 +114,7 @@ impl<K: Key, V: Value> Load<K, V> {
             alone: false,
             panics: 0,
             claim: None,
+            accepts: None,
             is_reload: false,
         }
     }
@@ -155,6 +162,7 @@ impl<K: Key, V: Value> Load<K, V> {
             alone: false,
             panics: 0,
             claim: self.claim.take(),
+            accepts: None,
             is_reload: self.is_reload,
         })
     }
@@ -163,9 +171,20 @@ impl<K: Key, V: Value> Load<K, V> {
     pub(crate) fn with(mut self, claim: Option<Claim>) -> Self {
         // An old value is of no use to a warm-up.
         if !self.is_reload || claim.as_ref().is_some_and(Claim::is_fresh) {
-            self.claim = claim;
+            self.claim = claim.map(Box::new);
         }
         self
+    }
+
+    /// For one whom not every value will do that somebody else brings.
+    pub(crate) fn accepting(mut self, accepts: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
+        self.accepts = Some(Box::new(accepts));
+        self
+    }
+
+    /// Whether a value will do.
+    fn accepts(&self, value: &V) -> bool {
+        self.accepts.as_ref().is_none_or(|accepts| accepts(value))
     }
 
     /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else

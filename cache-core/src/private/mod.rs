@@ -9,6 +9,7 @@ mod freshness;
 pub mod handle;
 mod labels;
 mod parts;
+pub mod revision;
 mod slot;
 pub mod task;
 
@@ -27,7 +28,9 @@ pub use crate::freshness::Jitter;
 use crate::key::Value;
 use crate::load::{Load, obtain};
 use crate::mutation::MutationGuard;
-pub use crate::outcome::{AloneKind, Ask, Kind, KindProbe, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind};
+pub use crate::outcome::{
+    AloneKind, Ask, Kind, KindProbe, Mapped, Otherwise, Outcome, PlainKind, SharedKind, UnfitKind, kind,
+};
 use crate::shared::Claim;
 pub use inventory;
 

@@ -1,0 +1,372 @@
+//! The way of a call through a cache of [`Revised`] values: what it has read is compared, and the rest is a load like any other.
+//!
+//! A load brings its value together with what is [`About`] it, and knows which values of others are good enough for its caller
+//! (`Load::accepting`): that is all that loads, flights and stores have to do with revisions.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use equivalent::Equivalent;
+
+use super::failure::{BackgroundError, During, SourceError};
+use super::revised::{About, Revised, Revision};
+use super::{Gate, Lookup, Status};
+use crate::clock::{Clock, Nanos};
+use crate::key::{Key, Value};
+use crate::load::{Load, obtain};
+use crate::outcome::{Mapped, Outcome};
+use crate::shared::{Claim, Shared};
+use crate::stats::Count;
+use crate::store::{Entry, Look, Standing, Store as _};
+use crate::tag::Labels;
+use crate::{detached, world};
+
+/// What is kept of an outcome in such a cache.
+type Kept<T, R> = <R as Mapped<T>>::With<Revised<<R as Mapped<T>>::Success>>;
+
+/// Says what an error was, if it can.
+pub type Describe<R> = fn(&R) -> Option<String>;
+
+/// A call that is about to read the revision.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked(Nanos);
+
+/// What it has read.
+#[derive(Debug)]
+pub struct Question<N> {
+    /// Or why it could not be read.
+    revision: Result<N, BackgroundError>,
+    /// When it began to read.
+    asked_at: Nanos,
+    /// How many loads had begun when it had read.
+    loads: u64,
+}
+
+/// What a call has found: a value, or that it has to see to one.
+pub struct Looked<K: Key, V: Value> {
+    found: Result<Revised<V>, Bring<K, V>>,
+    status: Status,
+    clock: Clock,
+}
+
+impl<K: Key, V: Value> fmt::Debug for Looked<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Looked")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody has to see to a value.
+struct Bring<K: Key, V: Value> {
+    load: Load<K, Revised<V>>,
+    /// What it will be kept under.
+    revision: Option<Revision>,
+}
+
+/// What a call has come to.
+pub struct Found<T, R: Mapped<T>> {
+    outcome: Kept<T, R>,
+    status: Status,
+    clock: Clock,
+}
+
+impl<T, R: Mapped<T>> fmt::Debug for Found<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: Key, V: Value> Shared<K, Revised<V>> {
+    pub(crate) fn ask(&self) -> Asked {
+        Asked(self.now())
+    }
+
+    /// What the call has read, right after it has.
+    pub(crate) fn asked<N>(&self, asked: Asked, read: Result<N, SourceError>) -> Question<N> {
+        Question {
+            revision: read.map_err(SourceError::into_background),
+            asked_at: asked.0,
+            loads: self.gate().loads(),
+        }
+    }
+
+    /// Looks, and makes ready what has to be loaded. `is_forced` for one who has it rebuilt, whatever there is.
+    pub(crate) fn look_revised<Q, N>(
+        self: &Arc<Self>,
+        hash: u64,
+        key: &Q,
+        owned: impl FnOnce() -> K,
+        question: Question<N>,
+        labels: Option<Labels<Revised<V>>>,
+        is_forced: bool,
+    ) -> Looked<K, V>
+    where
+        Q: Equivalent<K> + ?Sized,
+        N: Eq + Send + Sync + 'static,
+    {
+        let gate = self.gate();
+        match &question.revision {
+            Ok(_) => gate.failures.forget(hash, During::Revision),
+            Err(failure) => gate.failures.note(hash, failure.clone()),
+        }
+        let seen = if is_forced {
+            Seen::Changed(None)
+        } else {
+            self.see_revised(gate, hash, key, &question)
+        };
+        let clock = self.clock().clone();
+        let claim = match seen {
+            Seen::Serve(value, status) => {
+                return Looked {
+                    found: Ok(value),
+                    status,
+                    clock,
+                };
+            }
+            Seen::Nothing => Err(Status::Miss),
+            Seen::Changed(None) => Err(Status::Reloaded),
+            Seen::Changed(Some(claim)) => Ok(claim),
+        };
+        let revision = question.revision.ok().map(Revision::new);
+        let load = if is_forced {
+            Load::again(self, hash, owned(), labels)
+        } else {
+            Load::first(self, hash, owned(), labels).accepting(acceptable(revision.clone(), question.loads))
+        };
+        let (load, status) = match claim {
+            Err(status) => (load, status),
+            // A warm-up takes no old value.
+            Ok(_) if load.is_reload() => (load, Status::Reloaded),
+            Ok(claim) => (load.with(Some(claim)), Status::Stale),
+        };
+        Looked {
+            found: Err(Bring { load, revision }),
+            status,
+            clock,
+        }
+    }
+
+    fn see_revised<Q, N>(&self, gate: &Gate, hash: u64, key: &Q, question: &Question<N>) -> Seen<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+        N: Eq + 'static,
+    {
+        if world::is_disabled() {
+            return Seen::Nothing;
+        }
+        let look = |entry: &Arc<Entry<K, Revised<V>>>, standing: Standing| {
+            if !standing.is_fresh() {
+                return None;
+            }
+            let about = entry.value.about();
+            let is_current = match &question.revision {
+                Ok(revision) if about.is_of(revision) => {
+                    about.confirm(question.asked_at, gate.grain());
+                    true
+                }
+                Ok(_) => about.began_after(question.loads),
+                Err(_) => false,
+            };
+            Some(if is_current {
+                Ok(entry.value.clone())
+            } else {
+                Err(Arc::clone(entry))
+            })
+        };
+        let entry = match self.store.look(hash, key, Look::Use, self.clock(), look).flatten() {
+            None => return Seen::Nothing,
+            Some(Ok(value)) => {
+                self.count_hit();
+                return Seen::Serve(value, Status::HitRevision);
+            }
+            Some(Err(entry)) => entry,
+        };
+        let (now, about) = (self.now(), entry.value.about());
+        let has_failed = question.revision.is_err();
+        if gate.is_too_stale(about.staleness(now)) || !(has_failed || gate.serves_stale()) {
+            return Seen::Changed(None);
+        }
+        if !has_failed && about.claim(now) {
+            let about = Arc::clone(about);
+            return Seen::Changed(Some(Claim::of_revision(entry, self.clock().clone(), about)));
+        }
+        self.count_hit();
+        self.counters.one(Count::Stale);
+        let status = if has_failed { Status::Unverified } else { Status::Stale };
+        Seen::Serve(entry.value.clone(), status)
+    }
+}
+
+enum Seen<V> {
+    /// A value, and what it is.
+    Serve(Revised<V>, Status),
+    Nothing,
+    /// A value that does not serve, unless it is claimed by this call, which is to bring a new one.
+    Changed(Option<Claim>),
+}
+
+/// Whether a value that somebody else has loaded is good for a call that has read this revision, when so many loads had
+/// begun. A call that could not read any asks for nothing.
+fn acceptable<V: Value>(
+    revision: Option<Revision>,
+    loads: u64,
+) -> impl Fn(&Revised<V>) -> bool + Send + Sync + 'static {
+    move |value| match &revision {
+        None => true,
+        revision => value.about().revision() == revision.as_ref() || value.about().began_after(loads),
+    }
+}
+
+/// A load that has begun. What it reads, it reads after this was made.
+struct Begun<K, V> {
+    shared: Arc<Shared<K, Revised<V>>>,
+    hash: u64,
+    about: About,
+    in_background: bool,
+}
+
+impl<K: Key, V: Value> Begun<K, V> {
+    fn new(shared: Arc<Shared<K, Revised<V>>>, hash: u64, revision: Option<Revision>, status: Status) -> Self {
+        let about = About::new(revision, shared.gate().begin(), shared.now());
+        Self {
+            shared,
+            hash,
+            about,
+            in_background: status == Status::Stale,
+        }
+    }
+
+    /// Runs the load, and puts to what it brings what is about it.
+    async fn run<T, R, F>(self, future: F, describe: Describe<R>) -> Kept<T, R>
+    where
+        R: Mapped<T, Success = V>,
+        F: Future<Output = R>,
+    {
+        let Self {
+            shared,
+            hash,
+            about,
+            in_background,
+        } = self;
+        let unwinding = Unwinding {
+            shared: &shared,
+            hash,
+            is_of_concern: in_background,
+        };
+        let outcome = future.await;
+        drop(unwinding);
+        let mut message = None;
+        let has_failed = outcome.has_failed();
+        if has_failed && in_background {
+            message = Some(describe(&outcome).unwrap_or_else(|| "its error has no text".to_owned()));
+        }
+        let kept = outcome.map(|value| Revised::new(value, about));
+        let failures = &shared.gate().failures;
+        if let Some(message) = message {
+            failures.note(hash, BackgroundError::refresh(message, kept.failure()));
+        } else if !has_failed {
+            failures.forget(hash, During::Refresh);
+        }
+        kept
+    }
+}
+
+/// Notes that a load in the background panicked, of which nobody else hears.
+struct Unwinding<'l, K: Key, V: Value> {
+    shared: &'l Shared<K, Revised<V>>,
+    hash: u64,
+    is_of_concern: bool,
+}
+
+impl<K: Key, V: Value> Drop for Unwinding<'_, K, V> {
+    fn drop(&mut self) {
+        if self.is_of_concern && std::thread::panicking() {
+            let error = BackgroundError::refresh("it panicked".to_owned(), None);
+            self.shared.gate().failures.note(self.hash, error);
+        }
+    }
+}
+
+/// Goes on from a look, with a load that the caller runs.
+pub(crate) async fn obtain_here<T, K, V, R, F>(
+    looked: Looked<K, V>,
+    keep_if: impl FnOnce(&V) -> bool,
+    describe: Describe<R>,
+    make: impl FnOnce() -> F,
+) -> Found<T, R>
+where
+    K: Key,
+    V: Value,
+    R: Mapped<T, Success = V>,
+    F: Future<Output = R>,
+{
+    let Looked { found, status, clock } = looked;
+    let outcome = match found {
+        Ok(value) => Kept::<T, R>::hit(value),
+        Err(Bring { load, revision }) => {
+            let (shared, hash) = (Arc::clone(load.shared()), load.hash());
+            let make = |()| {
+                let begun = Begun::new(shared, hash, revision, status);
+                begun.run::<T, R, F>(make(), describe)
+            };
+            obtain((), |(): &()| Err(load), |kept: &Revised<V>| keep_if(kept.value()), make).await
+        }
+    };
+    Found { outcome, status, clock }
+}
+
+/// The same with a load that is a task of its own.
+pub(crate) async fn obtain_spawned<T, K, V, R, F>(
+    looked: Looked<K, V>,
+    keep_if: fn(&V) -> bool,
+    describe: Describe<R>,
+    make: impl FnOnce() -> F,
+) -> Found<T, R>
+where
+    T: 'static,
+    K: Key,
+    V: Value,
+    R: Mapped<T, Success = V, As: 'static, With<Revised<V>>: Send + 'static> + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let Looked { found, status, clock } = looked;
+    let outcome = match found {
+        Ok(value) => Kept::<T, R>::hit(value),
+        Err(Bring { load, revision }) => {
+            let (shared, hash) = (Arc::clone(load.shared()), load.hash());
+            let make = |()| {
+                let begun = Begun::new(shared, hash, revision, status);
+                begun.run::<T, R, F>(make(), describe)
+            };
+            let keep_if = move |kept: &Revised<V>| keep_if(kept.value());
+            detached::obtain((), |(): &()| Err(load), keep_if, None, make).await
+        }
+    };
+    Found { outcome, status, clock }
+}
+
+impl<T, R: Mapped<T>> Found<T, R> {
+    /// What the function returns.
+    pub fn returned(self) -> R {
+        R::restore(self.outcome, Revised::into_value)
+    }
+
+    /// The same with how it was come to.
+    pub fn lookup(self) -> R::With<Lookup<R::Success>> {
+        let Self { outcome, status, clock } = self;
+        R::remap(outcome, |revised: Revised<R::Success>| {
+            let about = revised.about();
+            Lookup {
+                status,
+                age: Duration::from_nanos(clock.now().saturating_sub(about.loaded_at)),
+                revision: about.revision().cloned(),
+                value: revised.into_value(),
+            }
+        })
+    }
+}
