@@ -119,4 +119,6 @@ pub use self::tag::{begin_tag_mutation, invalidate_tag};
 pub use self::warm::{Progress, Warmed, Warmup, warm};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_ttl, invalidates};
+pub use cache_macros::{
+    agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_revision, cached_ttl, invalidates,
+};

@@ -288,6 +288,69 @@ pub fn cached_batch(arguments: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(Attribute::Batch, arguments.into(), &item.into()).into()
 }
 
+/// Caches what an async function returns for as long as the revision of its data stays the same.
+///
+/// # Example: a summary that is made anew when one of two tables has changed
+/// ```
+/// # use std::sync::Arc;
+/// # use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// # #[derive(Debug, PartialEq)] pub struct Summary(u64);
+/// # #[derive(Debug, PartialEq)] pub struct DbError;
+/// # impl std::fmt::Display for DbError { fn fmt(&self, _: &mut std::fmt::Formatter) -> std::fmt::Result { Ok(()) } }
+/// # impl std::error::Error for DbError {}
+/// # #[derive(Clone, Default)] pub struct Db(Arc<AtomicU64>);
+/// # impl Db {
+/// #     async fn revision(&self, _: &[&str]) -> Result<u64, DbError> { Ok(self.0.load(Relaxed)) }
+/// #     async fn summary(&self) -> Result<Summary, DbError> { Ok(Summary(self.0.load(Relaxed))) }
+/// #     async fn add_topic(&self) { self.0.fetch_add(1, Relaxed); }
+/// # }
+/// use cache_core::cached_revision;
+/// use cache_core::revision::Status;
+///
+/// #[cached_revision(revision = db.revision(&["topics", "tasks"]), on_change = "reload", max_stale = "5m")]
+/// async fn summary(db: &Db) -> Result<Arc<Summary>, DbError> {
+///     Ok(Arc::new(db.summary().await?))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), DbError> {
+/// # let db = Db::default();
+/// summary(&db).await?;
+/// assert_eq!(summary::lookup(&db).await?.status, Status::HitRevision);
+///
+/// db.add_topic().await;
+/// assert_eq!(summary::lookup(&db).await?.status, Status::Reloaded);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A call reads the revision first, in every case, and so before anything is loaded. If it is the one that the value was made at,
+/// the call is given the value, whatever its age. If not, `on_change` says what happens.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `revision = expr` | a value or a future of a value that is `Eq + Clone + Send + Sync + 'static`, or of a `Result` of one; the arguments in it stand for references | must be there |
+/// | `on_change = "reload"` | a call that reads another revision waits for a new value; all who do share one load | this |
+/// | `on_change = "stale"` | it is given the old value, and one new one is brought in the background, unless the old one has not been up to date for `max_stale` | |
+/// | `max_stale = "5m"` | for how long a value may serve that is outdated, or while the revision cannot be read; counted from when it was last known to be up to date | 60 s |
+/// | `retry_after = "1s"` | how soon a failed refresh in the background is tried again | 1 s |
+/// | `max_size`, `unbounded`, `max_weight`, `weigher`, `policy`, `ttl`, `tti`, `skip`, `cache_if`, `name`, `tags`, `tag_fn`, `crate` | as for `#[cached_lru]` | 1024 entries, no `ttl` |
+///
+/// The arguments form the key, but for those in `skip(..)` and for the one that `revision` begins with: `db` in
+/// `db.revision(..)`. If that could be part of a key, the compiler asks which is meant.
+///
+/// A revision that cannot be read fails no call: the value at hand serves for `max_stale`, with the status `Unverified`, and
+/// without one a new value is loaded, which serves for as long. With `on_change = "stale"` loads are tasks, as with
+/// `#[cached_lru(detached)]`, and own what they are made of.
+///
+/// The handle has `summary::lookup(&db)`, which returns a [`Lookup`](../cache_core/revision/struct.Lookup.html) with value, status,
+/// age and revision; `force(&db)`, which rebuilds now; `last_error()`, the last failure that no caller was told of, until what
+/// failed has succeeded; and `invalidate`, `clear`, `peek`, `uncached`, `stats` and `cache` as others have, but no `insert`,
+/// since a value that is not loaded has no revision. For a method, with `skip(self)`, these are `summary_lookup`, `summary_force`,
+/// `summary_last_error`, `summary_cache` and `summary_uncached`.
+#[proc_macro_attribute]
+pub fn cached_revision(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    cached::expand(Attribute::Revision, arguments.into(), &item.into()).into()
+}
+
 /// Evicts from caches what an async function is about to make stale, and again when it ends, however it ends.
 ///
 /// # Example: one entry of one function, all of another

@@ -12,7 +12,7 @@ use super::elements::ShowsAll;
 use super::handle::{self, Handle};
 use super::parts::Lookup;
 use super::task::{NoTask, Task};
-use crate::builder::{Builder, Weigher};
+use crate::builder::Builder;
 use crate::cache::Cache;
 use crate::key::{Key, Value};
 use crate::outcome::{Kind, Mapped, Outcome};
@@ -53,9 +53,25 @@ pub fn rule<K: Key, V: Value>(
 }
 
 /// A weigher of values.
-pub fn weigh<K: Key, V: Value>(weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Weigher<K, Revised<V>> {
-    std::sync::Arc::new(move |key, revised: &Revised<V>| weigher(key, revised.value()))
+pub fn weigher<K, V>(
+    weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
+) -> impl Fn(&K, &Revised<V>) -> u32 + Send + Sync + 'static {
+    move |key, revised| weigher(key, revised.value())
 }
+
+/// An argument that tells the revision, and is left out of the key because it cannot be in it. The one place that complains
+/// if it can.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` tells the revision, and could be part of the key",
+    label = "it would be left out, as if it did not matter",
+    note = "leave it out with `skip(..)`, or have it in the key by naming it otherwise: `revision = source_of(argument)`"
+)]
+pub trait Source<const FIT: bool> {
+    /// Named by the expansion, so that the bound is asked for.
+    const OK: () = ();
+}
+
+impl<T: ?Sized> Source<false> for T {}
 
 /// The revision is about to be read.
 pub fn ask<K: Key, V: Value>(cache: &Cache<K, Revised<V>>) -> Asked {
@@ -149,15 +165,6 @@ impl NoTask {
     {
         pending()
     }
-}
-
-/// The handle's `peek`.
-pub fn peek<H, G, V>(given: &G) -> Option<V>
-where
-    H: Handle<Elements: ShowsAll<G>, Returns: Outcome<H::Kind, Value = Revised<V>>>,
-    V: Value,
-{
-    handle::peek::<H, G>(given).map(Revised::into_value)
 }
 
 /// The handle's `last_error`.

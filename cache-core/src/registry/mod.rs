@@ -55,6 +55,8 @@ pub enum Kind {
     AgentCached,
     /// `#[cached_batch]`.
     CachedBatch,
+    /// `#[cached_revision]`.
+    CachedRevision,
     /// [`Cache::builder`](crate::Cache::builder).
     #[default]
     Builder,
@@ -67,6 +69,7 @@ impl fmt::Display for Kind {
             Self::CachedTtl => "cached_ttl",
             Self::AgentCached => "agent_cached",
             Self::CachedBatch => "cached_batch",
+            Self::CachedRevision => "cached_revision",
             Self::Builder => "builder",
         })
     }

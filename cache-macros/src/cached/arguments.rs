@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, LitStr, Path, Token, UnOp};
 
 use super::freshness::{self, Freshness};
-use super::{Attribute, batch, tags};
+use super::{Attribute, batch, revision, tags};
 use crate::duration;
 use crate::error::Errors;
 use crate::options::{self, Form, Given};
@@ -39,6 +39,7 @@ pub(super) struct Arguments {
     pub(super) scope: Worded<Scope>,
     pub(super) freshness: Freshness,
     pub(super) batch: batch::Words,
+    pub(super) revision: revision::Words,
     /// The words, in the order in which they were written.
     pub(super) written: Vec<Ident>,
     /// Nothing that was written may have been meant as a resource.
@@ -160,6 +161,14 @@ impl Arguments {
                     batch::not_here(&keyword, errors);
                 }
             }
+            of_revision if revision::WORDS.contains(&of_revision) => {
+                if attribute == Attribute::Revision {
+                    self.revision.take(&keyword, form, errors);
+                } else {
+                    revision::not_here(&keyword, errors);
+                }
+            }
+            _ if attribute == Attribute::Revision && revision::is_foreign(&keyword, errors) => {}
             "key" if attribute == Attribute::Batch => errors.at(
                 keyword,
                 "the keys of a batch are the elements of its slice: leave `key` out, and `skip(..)` what is not part of them",
@@ -322,6 +331,10 @@ fn allowed(attribute: Attribute) -> Vec<&'static str> {
         Attribute::In => OWNED.to_vec(),
         Attribute::Lru | Attribute::Ttl => [before, &freshness::WORDS, behind].concat(),
         Attribute::Agent => [&OF_RESOURCE, before, &freshness::WORDS, behind].concat(),
+        Attribute::Revision => {
+            let all = [&revision::WORDS, before, &["retry_after"], behind].concat();
+            all.into_iter().filter(|word| *word != "key").collect()
+        }
         Attribute::Batch => {
             let all = [&batch::WORDS, before, &freshness::WORDS, behind].concat();
             all.into_iter()
@@ -332,7 +345,7 @@ fn allowed(attribute: Attribute) -> Vec<&'static str> {
 }
 
 fn example(keyword: &str) -> &'static str {
-    if let Some(example) = batch::example(keyword) {
+    if let Some(example) = batch::example(keyword).or_else(|| revision::example(keyword)) {
         return example;
     }
     match keyword {

@@ -13,6 +13,7 @@ use super::batch::{self, Batch};
 use super::combinations;
 use super::detached::{self, Detached};
 use super::freshness::Freshness;
+use super::revision::{self, Revision};
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
@@ -42,6 +43,8 @@ pub(super) struct Plan {
     pub(super) detached: Option<Detached>,
     /// It loads many keys at once.
     pub(super) batch: Option<Batch>,
+    /// Its values live as long as one.
+    pub(super) revision: Option<Revision>,
 }
 
 /// Of `#[agent_cached]`.
@@ -114,7 +117,11 @@ pub(super) fn plan(
             .iter()
             .any(|name| names_ident(code.clone(), &name.to_string()))
     };
-    let holder = given.cache.as_ref().and_then(holder_of);
+    let source = revision::source(&given, &arguments, &skipped);
+    let holder = match source {
+        Some(source) => Some(source.name.to_string()),
+        None => given.cache.as_ref().and_then(holder_of),
+    };
     let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
@@ -135,7 +142,7 @@ pub(super) fn plan(
     if is_static {
         check_generic(attribute, &reaching, errors);
     }
-    let is_detached = given.freshness.detaching().is_some();
+    let is_detached = detaching(None, &given).is_some();
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
         None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, is_detached, errors)),
@@ -178,8 +185,9 @@ pub(super) fn plan(
         cache_if: keep_if.as_ref(),
     };
     let has_timeout = given.freshness.load_timeout.is_some();
-    let detached = detaching(batch.as_ref(), &given.freshness)
+    let detached = detaching(batch.as_ref(), &given)
         .and_then(|keyword| detached::check(attribute, keyword, has_timeout, &caller, errors));
+    let revision = revision::check(attribute, &mut given, source, errors);
     let home = match given.cache.take() {
         Some(cache) => Home::Given(cache),
         None => Home::Static(Box::new(settings(attribute, given))),
@@ -199,15 +207,16 @@ pub(super) fn plan(
         agent,
         detached,
         batch,
+        revision,
         function,
     })
 }
 
 /// The word by which loads may outlive their calls.
-fn detaching(batch: Option<&Batch>, freshness: &Freshness) -> Option<Ident> {
+fn detaching(batch: Option<&Batch>, given: &Arguments) -> Option<Ident> {
     match batch {
         Some(_) => Some(batch::keyword()),
-        None => freshness.detaching().cloned(),
+        None => given.freshness.detaching().or(given.revision.detaching()).cloned(),
     }
 }
 
@@ -217,9 +226,16 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
-        if ["cached_lru", "cached_ttl", "cached_in", "agent_cached", "cached_batch"]
-            .iter()
-            .any(|name| last.ident == name)
+        if [
+            "cached_lru",
+            "cached_ttl",
+            "cached_in",
+            "agent_cached",
+            "cached_batch",
+            "cached_revision",
+        ]
+        .iter()
+        .any(|name| last.ident == name)
         {
             errors.at(
                 other.path(),
@@ -229,6 +245,7 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
                     match attribute {
                         Attribute::Agent => "agent_cached(resource = \"cart\", ttl = \"60s\")",
                         Attribute::Batch => "cached_batch(window = \"5ms\", ttl = \"60s\")",
+                        Attribute::Revision => "cached_revision(revision = db.revision(&[\"topics\"]))",
                         _ => "cached_lru(max_size = 1_000, ttl = \"60s\")",
                     },
                     name = attribute.name(),
@@ -275,7 +292,8 @@ fn check_place(attribute: Attribute, place: Option<Place>, function: &Function, 
             "`#[{}]` puts companions beside the method, for which there is no room in {of_what}: {}",
             attribute.name(),
             match attribute {
-                Attribute::Agent | Attribute::Batch => "annotate a function outside of it, and call that here",
+                Attribute::Agent | Attribute::Batch | Attribute::Revision =>
+                    "annotate a function outside of it, and call that here",
                 _ => "keep the results in a cache of your own with `#[cached_in(self.field)]`",
             }
         ),
@@ -418,6 +436,12 @@ fn check_receiver(
             "every instance shares this cache and its batches, so write `skip(self)` if results do not depend on it, or have \
              `Cache::batched` in each instance",
         );
+    } else if !decided && attribute == Attribute::Revision {
+        errors.at(
+            receiver,
+            "every instance shares this cache, so write `skip(self)` if results do not depend on it, or have a \
+             `Cache<_, Revised<_>>` in each instance",
+        );
     } else if !decided && (attribute != Attribute::In || given.cache.is_some()) {
         errors.at(
             receiver,
@@ -465,6 +489,7 @@ fn reaching(
 fn check_generic(attribute: Attribute, reaching: &[(String, TokenStream)], errors: &mut Errors) {
     let instead = match attribute {
         Attribute::Agent => "write the types out",
+        Attribute::Revision => "write the types out, or have a `Cache<_, Revised<_>>` of your own",
         Attribute::Batch => "write the types out, or make the batches of a cache of your own with `Cache::batched`",
         _ => "keep the results in a cache of your own with `#[cached_in(..)]`",
     };

@@ -16,7 +16,7 @@ pub(super) fn check(attribute: Attribute, given: &Arguments, arguments: &[Argume
     if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
         check_captures(ttl_fn, arguments, errors);
     }
-    if attribute == Attribute::In {
+    if matches!(attribute, Attribute::In | Attribute::Revision) {
         return;
     }
     check_ttl(attribute, given, errors);

@@ -1,4 +1,4 @@
-//! `#[cached_lru]`, `#[cached_ttl]`, `#[cached_in]`, `#[agent_cached]` and `#[cached_batch]`.
+//! `#[cached_lru]`, `#[cached_ttl]`, `#[cached_in]`, `#[agent_cached]`, `#[cached_batch]` and `#[cached_revision]`.
 
 mod arguments;
 mod batch;
@@ -7,6 +7,7 @@ mod combinations;
 mod detached;
 mod expand;
 mod freshness;
+mod revision;
 mod tags;
 
 pub(crate) use self::expand::hidden_of_method;
@@ -17,7 +18,7 @@ use quote::quote;
 use crate::error::Errors;
 use crate::function;
 
-/// Which of the five.
+/// Which of the six.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Lru,
@@ -25,6 +26,7 @@ pub(crate) enum Attribute {
     In,
     Agent,
     Batch,
+    Revision,
 }
 
 impl Attribute {
@@ -35,6 +37,7 @@ impl Attribute {
             Self::In => "cached_in",
             Self::Agent => "agent_cached",
             Self::Batch => "cached_batch",
+            Self::Revision => "cached_revision",
         }
     }
 }

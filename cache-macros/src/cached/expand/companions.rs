@@ -48,6 +48,9 @@ impl Code<'_> {
             self.batch()
                 .map(|batch| self.batch_companions(batch))
                 .unwrap_or_default(),
+            self.revision()
+                .map(|revision| self.revision_companions(revision))
+                .unwrap_or_default(),
             self.key_companion(),
             self.cache_companion(),
             self.uncached_companion(),
@@ -131,7 +134,7 @@ impl Code<'_> {
         } else {
             quote!(#private::owner::<()>())
         };
-        let make = self.labelled(self.with_ttl_fn(settings, self.builder(settings)));
+        let make = self.labelled(self.with_rule(self.with_ttl_fn(settings, self.builder(settings))));
         let registration = self.registration();
         let slot = quote! {
             #registration
@@ -189,6 +192,7 @@ impl Code<'_> {
             }
             BoundBy::Weight { max, weigher } => {
                 let max = quote_spanned!(max.span()=> const __CACHE_MAX_WEIGHT: u64 = #max;);
+                let weigher = self.weigher(&weigher.to_token_stream());
                 quote!(.max_weight({ #max __CACHE_MAX_WEIGHT }, #weigher))
             }
             BoundBy::Nothing => quote!(.unbounded()),
@@ -218,6 +222,7 @@ impl Code<'_> {
             Attribute::Ttl => quote!(CachedTtl),
             Attribute::Agent => quote!(AgentCached),
             Attribute::Batch => quote!(CachedBatch),
+            Attribute::Revision => quote!(CachedRevision),
             Attribute::In => quote!(Builder),
         };
         quote!(#krate::registry::Kind::#kind)

@@ -37,18 +37,18 @@ impl<'p> Code<'p> {
         if self.is_by_session() {
             elements = quote!(#private::InSession<#elements>);
         }
-        let (kind, returns) = (self.kind_constant(), with_static_lifetimes(&self.plan.returns));
+        let handle = self.handle_types(&elements);
         let slot = self.slot(settings);
-        let call = self.typed_call();
+        let call = match self.revision() {
+            Some(revision) => self.revision_companions(revision),
+            None => self.typed_call(),
+        };
         let uncached = self.uncached_companion();
         let begin = self.begin_companions();
         let lifetimes = self.generics(&[], []);
         let parameters: Vec<_> = self.kept().map(Argument::declared).collect();
         let given = self.given();
-        let refresh = self.handing_on(&self.companion("refresh", false), &[]);
-        let names = self.plan.arguments.iter().map(|argument| &argument.name);
-        let value = hidden("value");
-        let of_refresh = self.doc_of_refresh();
+        let values = self.value_companions(&parameters);
         let of_batch = self.batch().map(|batch| self.batch_companions(batch));
         quote! {
             #shell
@@ -60,9 +60,7 @@ impl<'p> Code<'p> {
 
             #(#cfgs)*
             impl #private::handle::Handle for #name {
-                type Elements = #elements;
-                type Kind = #private::Kind<#kind>;
-                type Returns = #returns;
+                #handle
                 #slot
             }
 
@@ -89,28 +87,71 @@ impl<'p> Code<'p> {
                     #private::handle::clear::<Self>()
                 }
 
-                #[doc = #of_refresh]
-                #vis #refresh {
-                    Self::__call(true, #(#names),*)
-                }
-
-                #[doc = "The kept value of these arguments, if there is one, without being counted."]
-                #vis fn peek #lifetimes (#(#parameters),*) -> ::core::option::Option<#private::handle::Kept<Self>> {
-                    #private::handle::peek::<Self, _>(&#given)
-                }
-
-                #[doc = "Keeps a value for these arguments."]
-                #vis fn insert #lifetimes (
-                    #(#parameters,)*
-                    #value: #private::handle::Kept<Self>,
-                ) -> impl ::core::future::Future<Output = ()> {
-                    #private::handle::insert::<Self, _>(#given, #value)
-                }
+                #values
 
                 #[doc = "What happened in the cache so far."]
                 #vis fn stats() -> #krate::Stats {
                     #private::handle::stats::<Self>()
                 }
+            }
+        }
+    }
+
+    /// What the handle says in types.
+    fn handle_types(&self, elements: &TokenStream) -> TokenStream {
+        let private = &self.private;
+        let (kind, returns) = (self.kind_constant(), with_static_lifetimes(&self.plan.returns));
+        if self.revision().is_some() {
+            let kind = self.kind();
+            return quote! {
+                type Elements = #elements;
+                type Kind = #private::revision::KindOf<#returns, #kind>;
+                type Returns = #private::revision::Returns<#returns, #kind>;
+            };
+        }
+        quote! {
+            type Elements = #elements;
+            type Kind = #private::Kind<#kind>;
+            type Returns = #returns;
+        }
+    }
+
+    /// What puts a value in or looks at one: `refresh`, `peek` and `insert`.
+    fn value_companions(&self, parameters: &[TokenStream]) -> TokenStream {
+        let (private, vis) = (&self.private, &self.plan.function.vis);
+        let (lifetimes, given) = (self.generics(&[], []), self.given());
+        if self.revision().is_some() {
+            let (kind, kept) = (self.kind_constant(), self.value_type());
+            return quote! {
+                #[doc(hidden)]
+                #vis const __KIND: u8 = #kind;
+
+                #[doc = "The kept value of these arguments, if there is one, whatever its revision, without being counted."]
+                #vis fn peek #lifetimes (#(#parameters),*) -> ::core::option::Option<#kept> {
+                    #private::handle::peek::<Self, _>(&#given)
+                }
+            };
+        }
+        let refresh = self.handing_on(&self.companion("refresh", false), &[]);
+        let names = self.plan.arguments.iter().map(|argument| &argument.name);
+        let (value, of_refresh) = (hidden("value"), self.doc_of_refresh());
+        quote! {
+            #[doc = #of_refresh]
+            #vis #refresh {
+                Self::__call(true, #(#names),*)
+            }
+
+            #[doc = "The kept value of these arguments, if there is one, without being counted."]
+            #vis fn peek #lifetimes (#(#parameters),*) -> ::core::option::Option<#private::handle::Kept<Self>> {
+                #private::handle::peek::<Self, _>(&#given)
+            }
+
+            #[doc = "Keeps a value for these arguments."]
+            #vis fn insert #lifetimes (
+                #(#parameters,)*
+                #value: #private::handle::Kept<Self>,
+            ) -> impl ::core::future::Future<Output = ()> {
+                #private::handle::insert::<Self, _>(#given, #value)
             }
         }
     }
@@ -121,7 +162,13 @@ impl<'p> Code<'p> {
         let (attrs, vis, name) = (&function.attrs, &function.vis, self.name());
         let checks = self.checks();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
-        let call = quote!(#name::__call(false, #(#names),*));
+        let call = match self.revision() {
+            Some(_) => {
+                let revised = self.revised(false, &quote!(#name), "returned");
+                quote!(async move { #revised })
+            }
+            None => quote!(#name::__call(false, #(#names),*)),
+        };
         // Another macro may make something else of an `async fn`.
         let (sig, call) = if function.attrs_are_inert() {
             (self.handing_on(name, &[]), call)
@@ -183,7 +230,9 @@ impl<'p> Code<'p> {
         let Signature { generics, inputs, .. } = function.forwarding_signature(&self.plan.arguments);
         let (returns, bounds) = (&self.plan.returns, &generics.where_clause);
         // All that it is made of is. Said here, it need not be found out from a body that calls the function itself.
-        let send = self.detached().map(|_| quote!(+ ::core::marker::Send));
+        // (What reads a revision is the user's.)
+        let send = self.detached().filter(|_| self.revision().is_none());
+        let send = send.map(|_| quote!(+ ::core::marker::Send));
         quote! {
             fn #name #generics (#(#first,)* #inputs) -> impl ::core::future::Future<Output = #returns> #send #bounds
         }
@@ -194,14 +243,15 @@ impl<'p> Code<'p> {
         let private = &self.private;
         let settings_of = self.constant_settings(settings);
         let is_constant = settings_of.is_some();
-        let make = (!is_constant || self.has_labels() || settings.freshness.ttl_fn.is_some()).then(|| {
+        let is_told_more = self.has_labels() || settings.freshness.ttl_fn.is_some() || self.revision().is_some();
+        let make = (!is_constant || is_told_more).then(|| {
             let known = hidden("settings");
             let (name, builder) = if is_constant {
                 (quote!(#known), quote!(#known.builder()))
             } else {
                 (quote!(_), self.builder(settings))
             };
-            let builder = self.with_ttl_fn(settings, builder);
+            let builder = self.with_rule(self.with_ttl_fn(settings, builder));
             let (registration, builder) = (self.registration(), self.labelled(builder));
             quote! {
                 fn make(#name: &#private::Settings) -> #private::handle::CacheOf<Self> {

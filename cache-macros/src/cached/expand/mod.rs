@@ -16,6 +16,7 @@ mod freshness;
 mod handle;
 mod key;
 mod receiver;
+mod revision;
 mod tags;
 
 use proc_macro2::{Ident, TokenStream};
@@ -38,12 +39,13 @@ pub(super) fn tokens(plan: &Plan) -> TokenStream {
             quote!(#function #handle)
         }
         Placement::Impl => {
-            let load = match code.batch() {
-                Some(batch) => {
+            let load = match (code.batch(), code.revision()) {
+                (Some(batch), _) => {
                     let call = code.batch_call(batch, &quote!(false), &quote!(Self));
                     quote!(#call.await)
                 }
-                None => code.load_uncached(),
+                (_, Some(_)) => code.revised(false, &quote!(Self), "returned"),
+                _ => code.load_uncached(),
             };
             let function = code.function(&load);
             let companions = code.impl_companions();
@@ -135,6 +137,9 @@ impl<'p> Code<'p> {
     /// What is kept.
     fn value_type(&self) -> TokenStream {
         let (private, returns, kind) = (&self.private, self.static_returns(), self.kind());
+        if self.revision().is_some() {
+            return quote!(#private::revision::Kept<#returns, #kind>);
+        }
         quote!(#private::Kept<#returns, #kind>)
     }
 
@@ -185,14 +190,14 @@ impl<'p> Code<'p> {
                 quote_spanned!(self.plan.returns_span()=> let () = <#returns as #private::Cacheable<#kind>>::OK;)
             }
         };
-        let failure = self.failure_checks();
-        quote!(#(#parts)* #value #failure)
+        let (failure, source) = (self.failure_checks(), self.source_check());
+        quote!(#(#parts)* #value #failure #source)
     }
 
     /// What kind of outcome the return type is, as a type.
     fn kind_type(&self) -> TokenStream {
         let (private, name) = (&self.private, self.name());
-        if self.typed().is_some() {
+        if self.typed().is_some() && self.revision().is_none() {
             quote!(<#name as #private::handle::Handle>::Kind)
         } else {
             let kind = self.kind();

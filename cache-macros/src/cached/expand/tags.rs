@@ -187,6 +187,11 @@ impl Code<'_> {
         let (at, span) = (self.at_tag_fn(), tag_fn.span());
         let (value, tags) = (Ident::new("value", at), Ident::new("tags", at));
         let (private, extend) = (respan(&self.private, span), Ident::new("extend", span));
+        // What is kept with a revision, the user knows without.
+        let value = match self.revision() {
+            Some(_) => quote_spanned!(at=> #value.value()),
+            None => value.to_token_stream(),
+        };
         let made = quote_spanned!(span=> #private::key_fn_1(#tag_fn, #value));
         quote_spanned!(at=> #tags.#extend(#made))
     }
