@@ -118,10 +118,8 @@ pub(super) fn plan(
             .any(|name| names_ident(code.clone(), &name.to_string()))
     };
     let source = revision::source(&given, &arguments, &skipped);
-    let holder = match source {
-        Some(source) => Some(source.name.to_string()),
-        None => given.cache.as_ref().and_then(holder_of),
-    };
+    let holder = source.map(|source| source.name.to_string());
+    let holder = holder.or_else(|| given.cache.as_ref().and_then(holder_of));
     let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
@@ -174,10 +172,8 @@ pub(super) fn plan(
         .map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
     let keep_if = given.cache_if.take().map(|(_, expr)| expr);
     let of_session = matches!(given.scope, Some((_, Scope::Session)));
-    let agent = given
-        .resource
-        .take()
-        .map(|(_, resource)| Agent { resource, of_session });
+    let agent = given.resource.take();
+    let agent = agent.map(|(_, resource)| Agent { resource, of_session });
     let caller = detached::Caller {
         function: &function,
         arguments: &arguments,
