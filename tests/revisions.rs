@@ -23,6 +23,7 @@ const KEY: u64 = 7;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const MAX_STALE: Duration = Duration::from_secs(300);
+const ALMOST: Duration = Duration::from_secs(299);
 
 /// A cache, the data, and its revision.
 #[derive(Clone)]
@@ -222,9 +223,8 @@ async fn a_slow_reader_takes_a_newer_value_and_does_not_replace_it() {
         || it.data.read(),
     );
     // A read that *ended* after the load of 2 began may be of any time before, so that it loads again.
-    let racing = async { racing.await };
     let reading = async { it.data.started().await.go_on() };
-    let (raced, ()) = soon(async { tokio::join!(racing, reading) }).await;
+    let (raced, ()) = soon(Box::pin(async { tokio::join!(racing, reading) })).await;
     assert_eq!(what(&raced), (2, Status::Reloaded));
     // It is kept under the older revision, which costs a load and serves nothing that is older.
     assert_eq!(soon(&mut slow).await.value, 2);
@@ -267,7 +267,7 @@ async fn what_has_been_outdated_for_too_long_is_waited_for() {
     let it = subject(OnChange::Stale);
     it.fill().await;
     it.change(2);
-    it.clock.advance(MAX_STALE - SECOND);
+    it.clock.advance(ALMOST);
     assert_eq!(it.clone().get().await.unwrap().status, Status::Stale);
     let refresh = it.data.started().await;
     it.clock.advance(SECOND);
@@ -287,7 +287,7 @@ async fn max_stale_counts_from_when_a_value_was_last_known_to_be_up_to_date() {
     it.clock.advance(HOUR);
     assert_eq!(it.clone().get().await.unwrap().status, Status::HitRevision);
     it.change(2);
-    it.clock.advance(MAX_STALE - SECOND);
+    it.clock.advance(ALMOST);
     assert_eq!(what(&it.clone().get().await.unwrap()), (1, Status::Stale));
     it.data.started().await.end(Fate::Fail);
     it.clock.advance(SECOND);
@@ -369,7 +369,7 @@ async fn a_source_that_fails_serves_the_value_at_hand_for_max_stale() {
         let it = subject(on_change);
         it.fill().await;
         it.change(2);
-        it.clock.advance(MAX_STALE - SECOND);
+        it.clock.advance(ALMOST);
         assert_eq!(
             what(&it.clone().get_without_source().await.unwrap()),
             (1, Status::Unverified)

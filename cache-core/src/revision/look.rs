@@ -320,7 +320,9 @@ where
                 let begun = Begun::new(shared, hash, revision, status);
                 begun.run::<T, R, F>(make(), describe)
             };
-            obtain((), |(): &()| Err(load), |kept: &Revised<V>| keep_if(kept.value()), make).await
+            let keep_if = |kept: &Revised<V>| keep_if(kept.value());
+            // In a box, so that the future of a hit has no room for it.
+            Box::pin(obtain((), |(): &()| Err(load), keep_if, make)).await
         }
     };
     Found { outcome, status, clock }
@@ -351,7 +353,7 @@ where
                 begun.run::<T, R, F>(make(), describe)
             };
             let keep_if = move |kept: &Revised<V>| keep_if(kept.value());
-            detached::obtain((), |(): &()| Err(load), keep_if, None, make).await
+            Box::pin(detached::obtain((), |(): &()| Err(load), keep_if, None, make)).await
         }
     };
     Found { outcome, status, clock }
