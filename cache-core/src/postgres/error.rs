@@ -36,6 +36,9 @@ pub enum RevisionsError {
     /// Some of the tables cannot be watched, so nothing was installed. All of them are listed.
     #[error("these tables cannot be watched, so nothing was installed: {}", list(.0))]
     CannotWatch(Vec<Unwatched>),
+    /// A revision was asked for a part that it does not have: the names of those tables.
+    #[error("this revision is not of {}: name them where it is read, in `Revisions::revision`", names(.0))]
+    NotRead(Vec<String>),
     /// The database has no schema `cache_core`.
     #[error(
         "revisions are not installed in this database: run `Revisions::install` with a role that may create a schema"
@@ -186,6 +189,11 @@ impl fmt::Display for Unwatched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ({})", self.table, self.why)
     }
+}
+
+fn names(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
 }
 
 fn list(tables: &[Unwatched]) -> String {

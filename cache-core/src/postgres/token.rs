@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::error::RevisionsError;
+
 /// The revision of some tables, as [`Revisions::revision`](super::Revisions::revision) gives it.
 ///
 /// Two are equal if they are of the same tables, and nothing that was committed between them changed any of these. It is compared
@@ -41,6 +43,43 @@ impl TableRevisions {
     pub(super) fn new(tables: impl IntoIterator<Item = Arc<TableRevision>>) -> Self {
         Self(tables.into_iter().collect())
     }
+
+    /// The part of it that is of these tables: the same as if it had been read for them alone. So what several things are built from
+    /// is read in one round trip.
+    ///
+    /// # Errors
+    /// [`NotRead`](RevisionsError::NotRead) lists those that it is not of, by the names it was read by.
+    /// [`NoTables`](RevisionsError::NoTables).
+    ///
+    /// # Example: two sections of a page, one question
+    /// ```no_run
+    /// # use cache_core::postgres::{Revisions, RevisionsError};
+    /// # async fn example(revisions: Revisions) -> Result<(), RevisionsError> {
+    /// let now = revisions.revision(&["topics", "tasks", "events"]).await?;
+    /// let of_core = now.of(&["topics", "tasks"])?;
+    /// let of_tail = now.of(&["events"])?;
+    /// # Ok(()) }
+    /// ```
+    pub fn of(&self, tables: &[impl AsRef<str>]) -> Result<Self, RevisionsError> {
+        if tables.is_empty() {
+            return Err(RevisionsError::NoTables);
+        }
+        let is_named = |name: &str| tables.iter().any(|table| table.as_ref() == name);
+        let part: Arc<[_]> = self.0.iter().filter(|it| is_named(&it.name)).cloned().collect();
+        let is_read = |name: &str| part.iter().any(|it| *it.name == *name);
+        let mut missing: Vec<_> = tables
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|name| !is_read(name))
+            .map(str::to_owned)
+            .collect();
+        if missing.is_empty() {
+            return Ok(Self(part));
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        Err(RevisionsError::NotRead(missing))
+    }
 }
 
 impl fmt::Display for TableRevisions {
@@ -72,6 +111,31 @@ mod tests {
             mark,
             state: state.into(),
         })])
+    }
+
+    #[test]
+    fn a_part_is_what_is_read_for_it_alone() {
+        let of = |names: &[&str]| {
+            let tables = names.iter().map(|name| {
+                Arc::new(TableRevision {
+                    name: (*name).into(),
+                    id: 1,
+                    commits: 2,
+                    mark: 3,
+                    state: "4".into(),
+                })
+            });
+            TableRevisions::new(tables)
+        };
+        let all = of(&["a", "b", "c"]);
+        assert_eq!(all.of(&["c", "a", "a"]).ok(), Some(of(&["a", "c"])));
+        assert_eq!(all.of(&["b"]).ok(), Some(of(&["b"])));
+        let error = all.of(&["b", "e", "d", "e"]).err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("this revision is not of `d`, `e`: name them where it is read, in `Revisions::revision`")
+        );
+        assert!(matches!(all.of(&[] as &[&str]), Err(RevisionsError::NoTables)));
     }
 
     #[test]
