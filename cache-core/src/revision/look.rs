@@ -164,7 +164,7 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             let about = value.about();
             match &revision {
                 None => !shared.gate().is_too_stale(about.staleness(shared.now())),
-                revision => about.revision() == revision.as_ref() || about.began_after(loads),
+                Some(revision) => about.is_good_for(revision, loads),
             }
         }
     }
