@@ -20,7 +20,6 @@ const MANY: i64 = 2_000;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) revision: Result<Arc<TableRevision>, Why>,
-    #[expect(dead_code, reason = "for push mode")]
     /// By which number its notifications are known, if there are any.
     pub(super) notifies: Option<i32>,
     /// Whether its rows should be folded.

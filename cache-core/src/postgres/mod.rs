@@ -28,6 +28,7 @@
 mod ask;
 mod error;
 mod install;
+mod listen;
 mod name;
 mod revisions;
 mod schema;
@@ -35,6 +36,7 @@ mod token;
 mod watermarks;
 
 pub use self::error::{RevisionsError, Unwatched, Why};
+pub use self::listen::{Listen, Listening};
 pub use self::revisions::{Revisions, RevisionsBuilder};
 pub use self::token::TableRevisions;
 pub use self::watermarks::{WatermarkRevision, Watermarks};

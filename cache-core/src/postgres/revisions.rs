@@ -11,7 +11,9 @@ use tokio::runtime::Handle;
 use super::ask::{Answer, all, answers, fetch, question};
 use super::error::RevisionsError;
 use super::install::{self, Plan};
+use super::listen::{Listen, Listener, Listening};
 use super::name::TableName;
+use super::schema::FOLD;
 use super::token::TableRevisions;
 
 /// How long a table is tried to be locked each time, unless said otherwise.
@@ -36,6 +38,7 @@ pub struct Revisions {
     pool: PgPool,
     /// Whether somebody is folding rows for us.
     folding: Arc<AtomicBool>,
+    listener: Option<Arc<Listener>>,
 }
 
 impl Revisions {
@@ -54,6 +57,7 @@ impl Revisions {
         Self {
             pool,
             folding: Arc::default(),
+            listener: None,
         }
     }
 
@@ -179,10 +183,65 @@ impl Revisions {
     /// # Ok(()) }
     /// ```
     pub async fn revision(&self, tables: &[impl AsRef<str>]) -> Result<TableRevisions, RevisionsError> {
+        if let Some(listener) = &self.listener
+            && let Some(revisions) = listener.recall(tables)
+        {
+            return Ok(revisions);
+        }
         needs_runtime()?;
         let tables = TableName::parse_all(tables)?;
         let answers = self.ask(&tables).await?;
-        Ok(TableRevisions::new(all(&tables, answers)?))
+        let revisions = TableRevisions::new(all(&tables, answers)?);
+        if let Some(listener) = &self.listener {
+            listener.learn(tables);
+        }
+        Ok(revisions)
+    }
+
+    /// Push mode: a handle that answers from memory as long as it is certain to be current, and asks otherwise. This one goes on
+    /// asking.
+    ///
+    /// A task listens, over a connection of its own, until the last clone of the new handle is dropped. A table is in memory once it
+    /// has been asked for. When a notification says that it changed, calls ask until the listener has asked itself. So an answer is no
+    /// older than the notification's way here, some milliseconds, and no older than the [lease](Listen::lease) if the connection has
+    /// died without a word. **It may not know yet what this very process has just committed:** evict with `#[invalidates]`, or ask the
+    /// handle without a listener.
+    ///
+    /// Tables have to be installed with [`notify`](RevisionsBuilder::notify); for others calls go on asking, unless
+    /// [`Listen::poll`] allows otherwise. Revisions are the same in both modes.
+    ///
+    /// # Errors
+    /// [`NoRuntime`](RevisionsError::NoRuntime) outside of a tokio runtime, [`Lease`](RevisionsError::Lease) if the lease is not
+    /// longer than the heartbeat. That the database cannot be reached is none: calls ask, and the listener tries again.
+    ///
+    /// # Example: no round trip while nothing changes
+    /// ```no_run
+    /// # use cache_core::postgres::{Listen, Revisions, RevisionsError};
+    /// # async fn example(pool: sqlx::PgPool) -> Result<(), RevisionsError> {
+    /// let revisions = Revisions::builder().notify(true).install(&pool, &["topics"]).await?;
+    /// let revisions = revisions.listen(Listen::new())?;
+    /// let revision = revisions.revision(&["topics"]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn listen(&self, options: Listen) -> Result<Self, RevisionsError> {
+        let listener = Listener::start(&self.pool, options)?;
+        Ok(Self {
+            listener: Some(listener),
+            ..self.clone()
+        })
+    }
+
+    /// How the listener is doing; none without one.
+    ///
+    /// # Example: a health check
+    /// ```no_run
+    /// # use cache_core::postgres::Revisions;
+    /// # fn example(revisions: Revisions) -> bool {
+    /// revisions.listening().is_some_and(|listening| listening.is_current)
+    /// # }
+    /// ```
+    pub fn listening(&self) -> Option<Listening> {
+        Some(self.listener.as_ref()?.listening())
     }
 
     async fn ask(&self, tables: &[TableName]) -> Result<Vec<Answer>, RevisionsError> {
@@ -201,9 +260,8 @@ impl Revisions {
         };
         let (pool, folding) = (self.pool.clone(), Arc::clone(&self.folding));
         runtime.spawn(async move {
-            let script = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT cache_core.fold_all()";
             // A standby cannot; the primary's readers will.
-            if let Err(error) = sqlx::raw_sql(script).execute(&pool).await {
+            if let Err(error) = sqlx::raw_sql(FOLD).execute(&pool).await {
                 log::debug!("rows of cache_core.changes were not folded: {error}");
             }
             folding.store(false, Ordering::Release);
@@ -213,7 +271,8 @@ impl Revisions {
 
 impl fmt::Debug for Revisions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Revisions").finish_non_exhaustive()
+        let mut debug = f.debug_struct("Revisions");
+        debug.field("listener", &self.listener).finish_non_exhaustive()
     }
 }
 

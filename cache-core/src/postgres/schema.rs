@@ -19,6 +19,9 @@ pub(super) const GET_VERSION: &str = "SELECT cache_core.version()";
 /// One at a time installs and removes. Ends with the transaction, and so means something behind a pooler too.
 pub(super) const TAKE_TURNS: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7162953874205161823)";
 
+/// Folds rows of all tables, for a reader who found many.
+pub(super) const FOLD: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT cache_core.fold_all()";
+
 /// Everything that has triggers of ours, or had.
 pub(super) const TOUCHED: &str = "
     SELECT pg_catalog.int8(t.relation), t.relation::pg_catalog.regclass::pg_catalog.text FROM (
