@@ -128,7 +128,8 @@ impl Function {
                 format!(
                     "`#[{attribute}]` goes on a function with a body: annotate {}",
                     match attribute {
-                        "agent_cached" => "a function outside of the trait, and call that in the `impl`",
+                        "agent_cached" | "cached_batch" | "cached_revision" =>
+                            "a function outside of the trait, and call that in the `impl`",
                         cached if cached.starts_with("cached") =>
                             "the method in the `impl` of the trait, with `#[cached_in(self.field)]`",
                         _ => "the method in the `impl` of the trait",

@@ -20,12 +20,24 @@ pub(crate) struct Part {
     owns: bool,
 }
 
+/// Why an argument cannot be part of a key.
+pub(crate) struct Misfit {
+    /// With what can be done about it.
+    pub(crate) message: String,
+    /// What else, where the attribute has a `key`, or a cache can be given to it.
+    pub(crate) otherwise: &'static str,
+}
+
 impl Part {
     /// Takes a declared type apart, or says why it cannot be owned.
-    pub(crate) fn of(declared: &Type) -> Result<Self, String> {
+    pub(crate) fn of(declared: &Type) -> Result<Self, Misfit> {
+        let misfit = |message, otherwise| Err(Misfit { message, otherwise });
         let (target, optional, owns) = match peel(declared) {
             Type::Reference(reference) if reference.mutability.is_some() => {
-                return Err("a `&mut` argument cannot be part of a cache key: leave it out with `skip(..)`".to_owned());
+                return misfit(
+                    "a `&mut` argument cannot be part of a cache key: leave it out with `skip(..)`".to_owned(),
+                    "",
+                );
             }
             Type::Reference(reference) => (innermost(&reference.elem), false, false),
             Type::Path(path) => match path
@@ -48,23 +60,27 @@ impl Part {
             other => (other.clone(), false, false),
         };
         if let Some(float) = ["f32", "f64"].into_iter().find(|float| is_plain(&target, float)) {
-            return Err(format!(
-                "`{float}` cannot be part of a cache key, because it is not `Eq`: leave the argument out with `skip(..)`, or \
-                 write `key = …` with its `to_bits()`"
-            ));
+            return misfit(
+                format!(
+                    "`{float}` cannot be part of a cache key, because it is not `Eq`: leave the argument out with `skip(..)`"
+                ),
+                ", or write `key = …` with its `to_bits()`",
+            );
         }
         if let Some(opaque) = opaque_part(&target) {
-            return Err(format!(
-                "`{}` cannot be part of the key of a static cache, which has one type: leave the argument out with \
-                 `skip(..)`, or keep the results in a cache of your own with `#[cached_in(..)]`",
-                readable(&opaque)
-            ));
+            return misfit(
+                format!(
+                    "`{}` cannot be part of the key of a static cache, which has one type: leave the argument out with \
+                     `skip(..)`",
+                    readable(&opaque)
+                ),
+                ", or keep the results in a cache of your own with `#[cached_in(..)]`",
+            );
         }
         if borrowed_part(&target).is_some() {
-            return Err(
-                "this argument borrows, and a cache key has to be owned: leave it out with `skip(..)`, or write `key = …` \
-                 with something owned"
-                    .to_owned(),
+            return misfit(
+                "this argument borrows, and a cache key has to be owned: leave it out with `skip(..)`".to_owned(),
+                ", or write `key = …` with something owned",
             );
         }
         Ok(Self { target, optional, owns })
@@ -89,12 +105,14 @@ impl Part {
     }
 
     /// The statement that complains if it cannot.
-    pub(crate) fn check(&self, private: &TokenStream) -> Option<TokenStream> {
+    ///
+    /// `of` is where the trait is that does so.
+    pub(crate) fn check(&self, private: &TokenStream, of: &TokenStream) -> Option<TokenStream> {
         if self.is_known_to_fit() {
             return None;
         }
         let (target, fits) = (&self.target, self.fits(private));
-        Some(quote_spanned!(target.span()=> let () = <#target as #private::KeyArgument<#fits>>::OK;))
+        Some(quote_spanned!(target.span()=> let () = <#target as #of::KeyArgument<#fits>>::OK;))
     }
 
     /// Its owned type.

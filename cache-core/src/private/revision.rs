@@ -62,9 +62,11 @@ pub fn weigher<K, V>(
 /// An argument that tells the revision, and is left out of the key because it cannot be in it. The one place that complains
 /// if it can.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` tells the revision, and could be part of the key",
-    label = "it would be left out, as if it did not matter",
-    note = "leave it out with `skip(..)`, or have it in the key by naming it otherwise: `revision = source_of(argument)`"
+    message = "`{Self}` tells the revision, and could be part of the key as well",
+    label = "say whether the result depends on which one it is",
+    note = "if it does not, name the argument in `skip(..)`",
+    note = "if it does, let `revision` begin with something else, as in `revision = path::to_function(argument)`: then it is in \
+            the key"
 )]
 pub trait Source<const FIT: bool> {
     /// Named by the expansion, so that the bound is asked for.
@@ -72,6 +74,19 @@ pub trait Source<const FIT: bool> {
 }
 
 impl<T: ?Sized> Source<false> for T {}
+
+/// As that of other functions, which can also be told the key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key",
+    label = "a key has to be `Hash + Eq + Clone + Send + Sync + 'static`",
+    note = "leave the argument out with `skip(..)` if the result does not depend on it"
+)]
+pub trait KeyArgument<const FIT: bool = false> {
+    /// Named by the expansion, so that the bound is asked for.
+    const OK: () = ();
+}
+
+impl<T: ?Sized> KeyArgument<true> for T {}
 
 /// The revision is about to be read.
 pub fn ask<K: Key, V: Value>(cache: &Cache<K, Revised<V>>) -> Asked {
@@ -223,9 +238,13 @@ impl There {
     }
 }
 
-/// Asks what was read whether it is a revision or the failure to tell one: `kind` is called on `&&&&ToldProbe`.
+/// Asks what was read whether it is a revision or the failure to tell one: `kind` is called on `&&&&&&ToldProbe`.
 #[derive(Debug)]
 pub struct ToldProbe<'r, T>(pub &'r T);
+
+/// It is a reference to a revision.
+#[derive(Debug)]
+pub struct IsLent;
 
 /// It may be that it could not be told.
 #[derive(Debug)]
@@ -244,6 +263,22 @@ pub trait ToldOrNot {
     /// As a value.
     fn kind(&self) -> MayFail {
         MayFail
+    }
+}
+
+/// If it is always the same.
+pub trait ToldNothing {
+    /// As a value.
+    fn kind(&self) -> IsNothing {
+        IsNothing
+    }
+}
+
+/// If it is a reference to a revision.
+pub trait ToldByReference {
+    /// As a value.
+    fn kind(&self) -> IsLent {
+        IsLent
     }
 }
 
@@ -271,12 +306,14 @@ pub trait NotTold {
     }
 }
 
-impl<N, E> ToldOrNot for &&&ToldProbe<'_, Result<N, E>>
+impl<N, E> ToldOrNot for &&&&&ToldProbe<'_, Result<N, E>>
 where
     N: Eq + Clone + Send + Sync + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
 }
+impl ToldNothing for &&&&ToldProbe<'_, ()> {}
+impl<N: ToOwned<Owned: Eq + Clone + Send + Sync + 'static> + ?Sized> ToldByReference for &&&ToldProbe<'_, &N> {}
 impl<N, E> ToldBadly for &&ToldProbe<'_, Result<N, E>> {}
 impl<N: Eq + Clone + Send + Sync + 'static> Told for &ToldProbe<'_, N> {}
 impl<T> NotTold for ToldProbe<'_, T> {}
@@ -285,8 +322,8 @@ impl<T> NotTold for ToldProbe<'_, T> {}
 #[diagnostic::on_unimplemented(
     message = "`{T}` is no revision",
     label = "has to be `Eq + Clone + Send + Sync + 'static`, or a `Result` of that with an error that can be shown",
-    note = "a revision is a number, a text, or anything else that can be compared and changes with the data; an error is one \
-            that is `Into<Box<dyn Error + Send + Sync>>`"
+    note = "a revision is a number, a text, or anything else that can be compared and changes with the data",
+    note = "an error is anything that implements `Error + Send + Sync`, a text, or a `Box<dyn Error + Send + Sync>`"
 )]
 pub trait Tell<T> {
     /// What is compared.
@@ -306,6 +343,15 @@ impl<N: Eq + Send + Sync + 'static> Tell<N> for IsRevision {
 }
 
 #[diagnostic::do_not_recommend]
+impl<N: ToOwned<Owned: Eq + Send + Sync + 'static> + ?Sized> Tell<&N> for IsLent {
+    type Revision = N::Owned;
+
+    fn tell(self, told: &N) -> Result<N::Owned, SourceError> {
+        Ok(told.to_owned())
+    }
+}
+
+#[diagnostic::do_not_recommend]
 impl<N: Eq + Send + Sync + 'static, E: Into<Box<dyn Error + Send + Sync>>> Tell<Result<N, E>> for MayFail {
     type Revision = N;
 
@@ -315,7 +361,8 @@ impl<N: Eq + Send + Sync + 'static, E: Into<Box<dyn Error + Send + Sync>>> Tell<
 }
 
 /// Makes a revision of what was read.
-pub fn told<T, K: Tell<T>>(kind: K, told: T) -> Result<K::Revision, SourceError> {
+// The type comes first, so that it is known when there is something to complain of.
+pub fn told<T, K: Tell<T>>(told: T, kind: K) -> Result<K::Revision, SourceError> {
     kind.tell(told)
 }
 
@@ -368,6 +415,6 @@ impl<R> Silent<R> for DescribeProbe<R> {
 pub mod probes {
     pub use super::{
         Debugs as _, Displays as _, IsAwaited as _, IsThere as _, NotTold as _, Silent as _, Told as _, ToldBadly as _,
-        ToldOrNot as _,
+        ToldByReference as _, ToldNothing as _, ToldOrNot as _,
     };
 }

@@ -42,8 +42,8 @@ pub(super) struct Arguments {
     pub(super) revision: revision::Words,
     /// The words, in the order in which they were written.
     pub(super) written: Vec<Ident>,
-    /// Nothing that was written may have been meant as a resource.
-    may_miss_resource: bool,
+    /// Nothing that was written may have been meant as what must be there: a resource, or a revision.
+    pub(super) may_miss_required: bool,
 }
 
 /// How long: known here, or computed where the cache is made.
@@ -92,7 +92,7 @@ const BUILDER: [&str; 8] = [
 
 pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Errors) -> Arguments {
     let mut arguments = Arguments {
-        may_miss_resource: true,
+        may_miss_required: true,
         ..Arguments::default()
     };
     let parser = |input: ParseStream<'_>| {
@@ -101,12 +101,12 @@ pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
         }
         while !input.is_empty() {
             if attribute == Attribute::Agent && resource::bare(input, errors) {
-                arguments.may_miss_resource = false;
+                arguments.may_miss_required = false;
                 continue;
             }
             match options::parse_one(input, errors) {
                 Some(given) => arguments.take(attribute, given, errors),
-                None => arguments.may_miss_resource = false,
+                None => arguments.may_miss_required = false,
             }
         }
         Ok(())
@@ -114,7 +114,7 @@ pub(super) fn parse(attribute: Attribute, tokens: TokenStream, errors: &mut Erro
     if let Err(error) = parser.parse2(tokens) {
         errors.push(error);
     }
-    if attribute == Attribute::Agent && arguments.resource.is_none() && arguments.may_miss_resource {
+    if attribute == Attribute::Agent && arguments.resource.is_none() && arguments.may_miss_required {
         errors.push(resource::missing(attribute.name()));
     }
     arguments
@@ -162,6 +162,7 @@ impl Arguments {
                 }
             }
             of_revision if revision::WORDS.contains(&of_revision) => {
+                self.may_miss_required &= word != "revision";
                 if attribute == Attribute::Revision {
                     self.revision.take(&keyword, form, errors);
                 } else {
@@ -217,7 +218,7 @@ impl Arguments {
     }
 
     fn take_resource(&mut self, attribute: Attribute, keyword: &Ident, form: Form, errors: &mut Errors) {
-        self.may_miss_resource &= keyword != "resource";
+        self.may_miss_required &= keyword != "resource";
         match form {
             _ if attribute != Attribute::Agent => errors.at(
                 keyword,
@@ -292,7 +293,7 @@ impl Arguments {
                 errors.at(keyword, format!("say what this is: write `scope = \"{scope}\"`"));
             }
             _ => {
-                self.may_miss_resource = false;
+                self.may_miss_required = false;
                 options::unknown(attribute.name(), keyword, &allowed(attribute), errors);
             }
         }

@@ -143,7 +143,13 @@ pub(super) fn plan(
     let is_detached = detaching(None, &given).is_some();
     let key = match given.key.take() {
         Some((_, expr)) => Key::Exprs(elements(&expr).into_iter().cloned().collect()),
-        None if is_static => Key::Parts(check_parts(&in_key, &arguments, &reaching, is_detached, errors)),
+        None if is_static => Key::Parts(check_parts(
+            attribute,
+            (&in_key, &arguments),
+            &reaching,
+            is_detached,
+            errors,
+        )),
         None => Key::Exprs(in_key.iter().map(|at| arguments[*at].name_expr()).collect()),
     };
     check_length(&key, &in_key, &function, errors);
@@ -524,8 +530,8 @@ fn holder_of(cache: &Expr) -> Option<String> {
 }
 
 fn check_parts(
-    in_key: &[usize],
-    arguments: &[Argument],
+    attribute: Attribute,
+    (in_key, arguments): (&[usize], &[Argument]),
     reaching: &[(String, TokenStream)],
     is_detached: bool,
     errors: &mut Errors,
@@ -543,7 +549,13 @@ fn check_parts(
             Ok(part) => parts.push((*at, part)),
             // Leaving it out of the key would not do.
             Err(_) if is_detached && !detached::can_go(ty) => {}
-            Err(message) => errors.at(ty, message),
+            Err(misfit) => {
+                let otherwise = match attribute {
+                    Attribute::Revision => "",
+                    _ => misfit.otherwise,
+                };
+                errors.at(ty, misfit.message + otherwise);
+            }
         }
     }
     parts

@@ -16,6 +16,9 @@ pub(super) fn check(attribute: Attribute, given: &Arguments, arguments: &[Argume
     if let Some((_, Expr::Closure(ttl_fn))) = &given.freshness.ttl_fn {
         check_captures(ttl_fn, arguments, errors);
     }
+    if attribute == Attribute::Revision {
+        check_room(given, errors);
+    }
     if matches!(attribute, Attribute::In | Attribute::Revision) {
         return;
     }
@@ -65,7 +68,7 @@ fn check_ttl(attribute: Attribute, given: &Arguments, errors: &mut Errors) {
 
 /// Of what is not kept, nothing is kept fresh.
 fn check_room(given: &Arguments, errors: &mut Errors) {
-    const OF_KEPT: [&str; 8] = [
+    const OF_KEPT: [&str; 10] = [
         "ttl_fn",
         "jitter",
         "refresh_ahead",
@@ -74,6 +77,8 @@ fn check_room(given: &Arguments, errors: &mut Errors) {
         "soft_timeout",
         "err_ttl",
         "none_ttl",
+        "on_change",
+        "max_stale",
     ];
     if let Some((
         max_size,
@@ -155,7 +160,7 @@ impl Arguments {
         let given = |word: &Ident| {
             words
                 .iter()
-                .any(|known| word == known && self.freshness.word(known).is_some())
+                .any(|known| word == known && (self.freshness.word(known).is_some() || self.revision.has(known)))
         };
         self.written.iter().find(|word| given(word))
     }

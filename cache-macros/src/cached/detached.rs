@@ -123,10 +123,14 @@ pub(super) fn check(
         returns,
         cache_if,
     } = *caller;
+    let word = match attribute {
+        Attribute::Revision => "on_change = \"stale\"".to_owned(),
+        _ => keyword.to_string(),
+    };
     let receiver = Taken::of_receiver(function).map(|taken| {
         taken.map_err(|part| {
             let receiver = function.receiver().to_token_stream();
-            errors.at(receiver, lent_message("self", &part, &keyword));
+            errors.at(receiver, lent_message("self", &part, &word));
         })
     });
     let taken: Vec<_> = arguments
@@ -135,7 +139,7 @@ pub(super) fn check(
             Taken::of(&argument.ty).map_err(|part| {
                 let name = argument.pat.to_token_stream().to_string();
                 let name = name.strip_prefix("mut ").unwrap_or(&name);
-                errors.at(&argument.ty, lent_message(name, &part, &keyword));
+                errors.at(&argument.ty, lent_message(name, &part, &word));
             })
         })
         .collect();
@@ -149,8 +153,8 @@ pub(super) fn check(
                     "a batch is not one call's, so that `cache_if` has nothing but the value: decide by that".to_owned()
                 }
                 _ => format!(
-                    "with `{keyword}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by \
-                     that, or leave `{keyword}` out"
+                    "with `{word}` the load may outlive the call, so that `cache_if` has nothing but the value: decide by \
+                     that, or leave `{word}` out"
                 ),
             },
         );
@@ -159,7 +163,7 @@ pub(super) fn check(
         errors.at(
             &borrow,
             format!(
-                "with `{keyword}` the load may outlive the call, so that what it returns cannot hold `{}`: return something \
+                "with `{word}` the load may outlive the call, so that what it returns cannot hold `{}`: return something \
                  owned",
                 readable(&borrow)
             ),
@@ -177,7 +181,7 @@ pub(super) fn check(
 }
 
 /// Why an argument cannot go along, and what can.
-fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
+fn lent_message(name: &str, part: &TokenStream, word: &str) -> String {
     let borrow = readable(part);
     let (holds, instead) = match borrow.strip_prefix("&mut ") {
         _ if name == "self" => (
@@ -191,7 +195,7 @@ fn lent_message(name: &str, part: &TokenStream, keyword: &Ident) -> String {
             "take something owned, or an `Arc`".to_owned(),
         ),
     };
-    format!("`{name}` {holds}is lent to the call, and with `{keyword}` the load may outlive that: {instead}")
+    format!("`{name}` {holds}is lent to the call, and with `{word}` the load may outlive that: {instead}")
 }
 
 /// Notes `{self}` in texts of macros: the `self` of a body that stands in another future has another name, which texts do not

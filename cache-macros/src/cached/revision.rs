@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
-use syn::{Expr, Type, UnOp};
+use syn::visit::Visit;
+use syn::{Expr, Token, Type, UnOp};
 
 use super::Attribute;
 use super::arguments::{Arguments, Lifetime, Worded, lifetime, not_like_this};
@@ -33,6 +34,8 @@ pub(super) enum OnChange {
 pub(super) struct Revision {
     /// What reads it, or is it.
     pub(super) expr: Expr,
+    /// There is a `?` in it.
+    pub(super) may_break_off: bool,
     pub(super) on_change: OnChange,
     pub(super) max_stale: Option<Lifetime>,
     /// The argument that tells it, and so is not in the key; with the part of it that it would be.
@@ -72,6 +75,15 @@ impl Words {
         }
     }
 
+    /// Whether a word was given that says what becomes of a kept value. (To wait for a new one is what happens without any.)
+    pub(super) fn has(&self, word: &str) -> bool {
+        match word {
+            "on_change" => self.detaching().is_some(),
+            "max_stale" => self.max_stale.is_some(),
+            _ => false,
+        }
+    }
+
     /// The word by which loads may outlive their calls, if they may.
     pub(super) fn detaching(&self) -> Option<&Ident> {
         match &self.on_change {
@@ -92,7 +104,7 @@ pub(super) fn source<'a>(
     let name = source_of(expr).filter(|name| !skipped.contains(name))?;
     let argument = arguments
         .iter()
-        .find(|argument| argument.is_named && argument.name == name)?;
+        .find(|argument| argument.bindings().iter().any(|binding| *binding == name))?;
     let ty = match &argument.ty {
         Type::Reference(reference) => &*reference.elem,
         ty => ty,
@@ -128,6 +140,11 @@ pub(super) fn is_foreign(keyword: &Ident, errors: &mut Errors) -> bool {
                        `detached` out"
                 .to_owned()
         }
+        "soft_timeout" | "load_timeout" => format!(
+            "callers wait for as long as a load takes here: leave `{word}` out, and have the limit in the body, as in \
+             `tokio::time::timeout(limit, load)`"
+        ),
+        "err_ttl" => "errors are not kept here: leave `err_ttl` out".to_owned(),
         known if freshness::WORDS.contains(&known) => {
             format!("values live as long as their revision here, and not for a time: leave `{word}` out")
         }
@@ -157,7 +174,7 @@ pub(super) fn check(
         );
     }
     let Some((_, expr)) = words.revision else {
-        if !given.written.iter().any(|word| word == "revision") {
+        if given.may_miss_required {
             errors.push(syn::Error::new(
                 Span::call_site(),
                 "`#[cached_revision]` has to say what the revision is: write \
@@ -166,12 +183,51 @@ pub(super) fn check(
         }
         return None;
     };
+    let ends = Ends::of(&expr);
+    if let Some(returning) = ends.returning {
+        errors.at(
+            returning,
+            "this would end nothing but the reading of the revision: write an expression that comes to it, or call a function",
+        );
+    }
     Some(Revision {
         expr,
+        may_break_off: ends.is_tried,
         on_change,
         max_stale: words.max_stale.map(|(_, max_stale)| max_stale),
         source: source.and_then(|source| Part::of(&source.ty).ok()),
     })
+}
+
+/// How an expression may end before its end, but for what is a function of its own.
+#[derive(Default)]
+struct Ends {
+    is_tried: bool,
+    returning: Option<Token![return]>,
+}
+
+impl Ends {
+    fn of(expr: &Expr) -> Self {
+        let mut ends = Self::default();
+        ends.visit_expr(expr);
+        ends
+    }
+}
+
+impl<'ast> Visit<'ast> for Ends {
+    fn visit_expr_try(&mut self, tried: &'ast syn::ExprTry) {
+        self.is_tried = true;
+        syn::visit::visit_expr_try(self, tried);
+    }
+
+    fn visit_expr_return(&mut self, returning: &'ast syn::ExprReturn) {
+        self.returning.get_or_insert(returning.return_token);
+        syn::visit::visit_expr_return(self, returning);
+    }
+
+    fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+    fn visit_expr_async(&mut self, _: &'ast syn::ExprAsync) {}
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
 }
 
 /// What an expression begins with: `db` in `db.revision(..)`.

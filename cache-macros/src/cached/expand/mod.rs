@@ -180,7 +180,13 @@ impl<'p> Code<'p> {
             return TokenStream::new();
         }
         let parts = match &self.plan.key {
-            Key::Parts(parts) => parts.iter().filter_map(|(_, part)| part.check(private)).collect(),
+            Key::Parts(parts) => {
+                let of = match self.revision() {
+                    Some(_) => quote!(#private::revision),
+                    None => private.clone(),
+                };
+                parts.iter().filter_map(|(_, part)| part.check(private, &of)).collect()
+            }
             Key::Exprs(_) => Vec::new(),
         };
         let (returns, kind) = (self.static_returns(), self.kind_type());

@@ -145,29 +145,38 @@ impl<'p> Code<'p> {
         let expr = &revision.expr;
         let span = expr.span();
         let at = Span::mixed_site().located_at(span);
-        let (read, kind) = (Ident::new("__cache_read", at), Ident::new("__cache_kind", at));
+        // At the user's own place, and not at one in the expansion: the compiler complains of each of them.
+        let (read, kind) = (Ident::new("__cache_read", span), Ident::new("__cache_kind", span));
         let code = expr.to_token_stream();
         let named = |argument: &&Argument| {
             let names = argument.bindings();
             names.iter().any(|name| names_ident(code.clone(), &name.to_string()))
         };
         let shadows = self.plan.arguments.iter().filter(named).filter_map(Argument::shadow);
+        // Not all names of a pattern need be in it, and what looks like one may be the name of a method.
+        let shadows = shadows.map(|shadow| quote!(#[allow(unused_variables)] #shadow));
         let private = respan(&self.private, span);
         let reading = quote_spanned!(at=>
             let #read = #expr;
             let #kind = (&&#private::revision::ReadProbe(&#read)).kind();
             let #read = #kind.read(#read).await;
-            let #kind = (&&&&#private::revision::ToldProbe(&#read)).kind();
+            let #kind = (&&&&&&#private::revision::ToldProbe(&#read)).kind();
         );
         let told = quote_spanned!(span=> #private::revision::told);
-        let told = quote_spanned!(span=> #told(#kind, #read));
+        let told = quote_spanned!(span=> #told(#read, #kind));
         let private = &self.private;
-        quote!({
+        let read = quote! {
             use #private::revision::probes::*;
             #(#shadows)*
             #reading
             #told
-        })
+        };
+        // What a `?` in it breaks off is the reading, and not the call.
+        if revision.may_break_off {
+            quote!(async { #read }.await)
+        } else {
+            quote!({ #read })
+        }
     }
 
     /// The signature of the function for one that returns a future of something else, with parameters before its own.

@@ -1,0 +1,9 @@
+use cache_core::{cached_lru, cached_revision};
+
+#[cached_revision(revision = 1)]
+#[cached_lru]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

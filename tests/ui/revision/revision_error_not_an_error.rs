@@ -1,0 +1,15 @@
+use cache_core::cached_revision;
+
+#[derive(Debug)]
+struct DbError;
+
+async fn version() -> Result<u64, DbError> {
+    Ok(1)
+}
+
+#[cached_revision(revision = version())]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use cache_core::cached_revision;
+
+#[derive(Clone)]
+struct Version(u64);
+
+async fn version() -> Version {
+    Version(1)
+}
+
+#[cached_revision(revision = version())]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use cache_core::cached_revision;
+
+#[derive(PartialEq, Eq)]
+struct Version(u64);
+
+#[cached_revision(revision = Version(id))]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use cache_core::cached_revision;
+
+#[cached_revision(revision = 1, on_change = "stale")]
+async fn get(id: u64) -> u64 {
+    let one = std::rc::Rc::new(1);
+    std::future::ready(()).await;
+    id + *one
+}
+
+fn main() {}

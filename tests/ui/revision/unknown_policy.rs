@@ -1,0 +1,8 @@
+use cache_core::cached_revision;
+
+#[cached_revision(revision = 1, policy = "fifo")]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}
