@@ -1,6 +1,6 @@
 //! The database: twelve tables, what is read of them, and what a writer does to them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::sync::Mutex;
 
+use crate::count::Counted;
 use crate::postgres;
 
 /// What the core of the summary is made of.
@@ -87,26 +88,47 @@ pub(crate) struct Event {
 pub(crate) struct Db {
     pool: PgPool,
     revisions: Revisions,
+    /// Whose queries these are.
+    counted: Counted,
     /// What the scheme without revisions has kept.
-    kept: Arc<Mutex<Option<(Vec<Option<String>>, Arc<Core>)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
+
+/// The latest change of each table, and what was made then.
+type Kept = (Vec<Option<String>>, Arc<Core>);
 
 impl Db {
     pub(crate) fn new(pool: PgPool, revisions: Revisions) -> Self {
         Self {
             pool,
             revisions,
+            counted: Counted::default(),
             kept: Arc::default(),
         }
     }
 
+    /// The same for one request, whose queries are counted.
+    pub(crate) fn of_request(&self) -> (Self, Counted) {
+        let counted = Counted::default();
+        let db = Self {
+            counted: counted.clone(),
+            ..self.clone()
+        };
+        (db, counted)
+    }
+
     /// The revision of all twelve tables.
     pub(crate) async fn revision(&self) -> Result<TableRevisions, DbError> {
-        Ok(self.revisions.revision(&all_tables()).await?)
+        let tables = all_tables();
+        Ok(self.counted.count(self.revisions.revision(&tables)).await?)
     }
 
     /// Twenty queries.
     pub(crate) async fn core(&self) -> Result<Arc<Core>, DbError> {
+        self.counted.count(self.twenty()).await
+    }
+
+    async fn twenty(&self) -> Result<Arc<Core>, DbError> {
         let mut rows = Vec::new();
         for table in CORE {
             let count = format!("SELECT count(*) FROM {table}");
@@ -132,10 +154,8 @@ impl Db {
 
     /// One.
     pub(crate) async fn tail(&self) -> Result<Arc<Vec<Event>>, DbError> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT id, title FROM progress_events ORDER BY id DESC LIMIT 20")
-                .fetch_all(&self.pool)
-                .await?;
+        let latest = sqlx::query_as("SELECT id, title FROM progress_events ORDER BY id DESC LIMIT 20");
+        let rows: Vec<(i64, String)> = self.counted.count(latest.fetch_all(&self.pool)).await?;
         Ok(Arc::new(
             rows.into_iter().map(|(id, title)| Event { id, title }).collect(),
         ))
@@ -147,7 +167,8 @@ impl Db {
         let mut marks: Vec<Option<String>> = Vec::new();
         for table in all_tables() {
             let mark = format!("SELECT max(updated_at)::text FROM {table}");
-            marks.push(sqlx::query_scalar(AssertSqlSafe(mark)).fetch_one(&self.pool).await?);
+            let mark = sqlx::query_scalar(AssertSqlSafe(mark));
+            marks.push(self.counted.count(mark.fetch_one(&self.pool)).await?);
         }
         // That of the tail is of no use: it is read in any case.
         marks.truncate(CORE.len());
@@ -161,7 +182,7 @@ impl Db {
     }
 
     pub(crate) async fn add_event(&self, title: &str) -> Result<(), DbError> {
-        sqlx::query("/* writer */ INSERT INTO progress_events (title) VALUES ($1)")
+        sqlx::query("INSERT INTO progress_events (title) VALUES ($1)")
             .bind(title)
             .execute(&self.pool)
             .await?;
@@ -169,7 +190,7 @@ impl Db {
     }
 
     pub(crate) async fn rename_topic(&self, title: &str) -> Result<(), DbError> {
-        sqlx::query("/* writer */ UPDATE topics SET title = $1, updated_at = clock_timestamp() WHERE id = 1")
+        sqlx::query("UPDATE topics SET title = $1, updated_at = clock_timestamp() WHERE id = 1")
             .bind(title)
             .execute(&self.pool)
             .await?;
@@ -206,7 +227,8 @@ pub(crate) async fn connect() -> Result<PgPool, Box<dyn std::error::Error>> {
 pub(crate) async fn set_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut script = format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA};");
     for table in all_tables() {
-        script += &format!(
+        let _ = write!(
+            script,
             "CREATE TABLE {table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL,
                 updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
              CREATE INDEX ON {table} (updated_at);
