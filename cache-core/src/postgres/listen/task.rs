@@ -15,8 +15,8 @@ use crate::postgres::schema::FOLD;
 
 /// What notifications are sent to.
 const CHANNEL: &str = "cache_core";
-/// How long to connect may take.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long to connect may take. As long as it is refused, sqlx tries again.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Between two attempts to connect: from this, doubled each time, to that.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// Between two questions. When tables change all the time, calls ask for themselves in between.
