@@ -4,3 +4,7 @@
     clippy::doc_markdown,
     reason = "the README is read by people who know what SQLite is"
 )]
+
+/// Holds nothing either, but has the code of that document run.
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}

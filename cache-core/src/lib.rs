@@ -52,6 +52,10 @@
 //!   same names. An invalidation takes old values away like any other.
 //! - Loads can be tasks, which go on without their callers: [`Cache::get_or_spawn`], `detached`.
 //!
+//! # As long as the data stays the same
+//! - [`cached_revision`] keeps values for as long as the [`revision`] of their data does, and not for a time: a counter, an `ETag`, the
+//!   tables of a Postgres database (feature `postgres`).
+//!
 //! # Why it is made like this
 //! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
 //! kept after it, and no store can know that: it sees an insertion, not when the value was read.
