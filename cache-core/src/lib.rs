@@ -63,6 +63,7 @@
 //!
 //! # Features
 //! - `macros` (default): the attributes.
+//! - `postgres`: the module `postgres`, revisions of tables. Needs Rust 1.94.
 //! - `tracing`: loads in the background run in the span of the caller that started them.
 //! - `test-util`: for tests, the module `testing`. Entries expire by the clock of the tokio runtime, which a test can pause, and
 //!   a test can have its own caches, or none. It makes hits slower, so put it among the dev-dependencies:
@@ -85,6 +86,8 @@ mod model;
 mod mutation;
 pub mod observer;
 mod outcome;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod reaper;
 mod reentry;
 pub mod registry;

@@ -133,43 +133,46 @@ impl<V: Value, E: Clone + Send + Sync + 'static> Outcome<Kind<BATCHED>> for Resu
 }
 
 /// An outcome of which something else than the success itself is kept, made of it.
+///
+/// No bounds stand here, so that the compiler can look through it where it has forgotten lifetimes: whether a future is `Send`
+/// must not hang on whether a `&'static str` in it is `'static`.
 pub trait Mapped<T>: Sized {
     /// What it is made of.
-    type Success: Value;
+    type Success;
 
     /// The kind of outcome that has the other thing.
     type As;
 
     /// An outcome of something else.
-    type With<X: Value>: Outcome<Self::As, Value = X>;
+    type With<X>;
 
     /// Makes it.
-    fn map<X: Value>(self, make: impl FnOnce(Self::Success) -> X) -> Self::With<X>;
+    fn map<X>(self, make: impl FnOnce(Self::Success) -> X) -> Self::With<X>;
 
     /// Makes one out of another.
-    fn remap<X: Value, Y: Value>(with: Self::With<X>, make: impl FnOnce(X) -> Y) -> Self::With<Y>;
+    fn remap<X, Y>(with: Self::With<X>, make: impl FnOnce(X) -> Y) -> Self::With<Y>;
 
     /// Makes it again.
-    fn restore<X: Value>(with: Self::With<X>, make: impl FnOnce(X) -> Self::Success) -> Self;
+    fn restore<X>(with: Self::With<X>, make: impl FnOnce(X) -> Self::Success) -> Self;
 
     /// Whether there is no success.
     fn has_failed(&self) -> bool;
 }
 
-impl<V: Value> Mapped<Kind<PLAIN>> for V {
+impl<V> Mapped<Kind<PLAIN>> for V {
     type Success = V;
     type As = Kind<PLAIN>;
-    type With<X: Value> = X;
+    type With<X> = X;
 
-    fn map<X: Value>(self, make: impl FnOnce(V) -> X) -> X {
+    fn map<X>(self, make: impl FnOnce(V) -> X) -> X {
         make(self)
     }
 
-    fn remap<X: Value, Y: Value>(with: X, make: impl FnOnce(X) -> Y) -> Y {
+    fn remap<X, Y>(with: X, make: impl FnOnce(X) -> Y) -> Y {
         make(with)
     }
 
-    fn restore<X: Value>(with: X, make: impl FnOnce(X) -> V) -> V {
+    fn restore<X>(with: X, make: impl FnOnce(X) -> V) -> V {
         make(with)
     }
 
@@ -179,21 +182,21 @@ impl<V: Value> Mapped<Kind<PLAIN>> for V {
 }
 
 macro_rules! mapped_result {
-    ($kind:ident, $($bounds:tt)*) => {
-        impl<V: Value, E $($bounds)*> Mapped<Kind<$kind>> for Result<V, E> {
+    ($kind:ident) => {
+        impl<V, E> Mapped<Kind<$kind>> for Result<V, E> {
             type Success = V;
             type As = Kind<$kind>;
-            type With<X: Value> = Result<X, E>;
+            type With<X> = Result<X, E>;
 
-            fn map<X: Value>(self, make: impl FnOnce(V) -> X) -> Result<X, E> {
+            fn map<X>(self, make: impl FnOnce(V) -> X) -> Result<X, E> {
                 Result::map(self, make)
             }
 
-            fn remap<X: Value, Y: Value>(with: Result<X, E>, make: impl FnOnce(X) -> Y) -> Result<Y, E> {
+            fn remap<X, Y>(with: Result<X, E>, make: impl FnOnce(X) -> Y) -> Result<Y, E> {
                 with.map(make)
             }
 
-            fn restore<X: Value>(with: Result<X, E>, make: impl FnOnce(X) -> V) -> Self {
+            fn restore<X>(with: Result<X, E>, make: impl FnOnce(X) -> V) -> Self {
                 with.map(make)
             }
 
@@ -204,24 +207,24 @@ macro_rules! mapped_result {
     };
 }
 
-mapped_result!(SHARED, : Clone + Send + Sync + 'static);
-mapped_result!(ALONE,);
+mapped_result!(SHARED);
+mapped_result!(ALONE);
 
 /// Of what is no success at all; it never comes to a value.
 impl<R> Mapped<Kind<UNFIT>> for R {
     type Success = Unfit;
     type As = Kind<PLAIN>;
-    type With<X: Value> = X;
+    type With<X> = X;
 
-    fn map<X: Value>(self, _: impl FnOnce(Unfit) -> X) -> X {
+    fn map<X>(self, _: impl FnOnce(Unfit) -> X) -> X {
         unreachable!("the expansion has complained of the type")
     }
 
-    fn remap<X: Value, Y: Value>(with: X, make: impl FnOnce(X) -> Y) -> Y {
+    fn remap<X, Y>(with: X, make: impl FnOnce(X) -> Y) -> Y {
         make(with)
     }
 
-    fn restore<X: Value>(_: X, _: impl FnOnce(X) -> Unfit) -> R {
+    fn restore<X>(_: X, _: impl FnOnce(X) -> Unfit) -> R {
         unreachable!("the expansion has complained of the type")
     }
 

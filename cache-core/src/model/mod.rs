@@ -3,6 +3,7 @@
 //!
 //! `RUSTFLAGS="--cfg cache_core_model" cargo test -p cache-core --lib model`
 
+mod revisions;
 mod tags;
 
 use std::collections::HashMap;

@@ -135,7 +135,7 @@ pub fn here<const KIND: u8, K, V, R, F>(
 where
     K: Key,
     V: Value,
-    R: Mapped<Kind<KIND>, Success = V>,
+    R: Mapped<Kind<KIND>, Success = V, With<Revised<V>>: Outcome<R::As, Value = Revised<V>>>,
     F: Future<Output = R>,
 {
     look::obtain_here(looked, keep_if, describe, load)
@@ -154,7 +154,13 @@ impl Task {
     where
         K: Key,
         V: Value,
-        R: Mapped<Kind<KIND>, Success = V, As: 'static, With<Revised<V>>: Send + 'static> + Send + 'static,
+        R: Mapped<
+                Kind<KIND>,
+                Success = V,
+                As: 'static,
+                With<Revised<V>>: Outcome<R::As, Value = Revised<V>> + Send + 'static,
+            > + Send
+            + 'static,
         F: Future<Output = R> + Send + 'static,
     {
         look::obtain_spawned(looked, keep_if, describe, load)

@@ -136,7 +136,8 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
         let load = if is_forced {
             Load::again(self, hash, owned(), labels)
         } else {
-            Load::first(self, hash, owned(), labels).accepting(acceptable(revision.clone(), question.loads))
+            let accepts = self.acceptable(revision.clone(), question.loads);
+            Load::first(self, hash, owned(), labels).accepting(accepts)
         };
         let (load, status) = match claim {
             Err(status) => (load, status),
@@ -148,6 +149,23 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             found: Err(Bring { load, revision }),
             status,
             clock,
+        }
+    }
+
+    /// Whether a value that somebody else has loaded is good for a call that has read this revision, when so many loads had
+    /// begun; or for one that could not read any.
+    fn acceptable(
+        self: &Arc<Self>,
+        revision: Option<Revision>,
+        loads: u64,
+    ) -> impl Fn(&Revised<V>) -> bool + Send + Sync + use<K, V> {
+        let shared = Arc::clone(self);
+        move |value| {
+            let about = value.about();
+            match &revision {
+                None => !shared.gate().is_too_stale(about.staleness(shared.now())),
+                Some(revision) => about.is_good_for(revision, loads),
+            }
         }
     }
 
@@ -210,18 +228,6 @@ enum Seen<V> {
     Changed(Option<Claim>),
 }
 
-/// Whether a value that somebody else has loaded is good for a call that has read this revision, when so many loads had
-/// begun. A call that could not read any asks for nothing.
-fn acceptable<V: Value>(
-    revision: Option<Revision>,
-    loads: u64,
-) -> impl Fn(&Revised<V>) -> bool + Send + Sync + 'static {
-    move |value| match &revision {
-        None => true,
-        revision => value.about().revision() == revision.as_ref() || value.about().began_after(loads),
-    }
-}
-
 /// A load that has begun. What it reads, it reads after this was made.
 struct Begun<K, V> {
     shared: Arc<Shared<K, Revised<V>>>,
@@ -244,7 +250,7 @@ impl<K: Key, V: Value> Begun<K, V> {
     /// Runs the load, and puts to what it brings what is about it.
     async fn run<T, R, F>(self, future: F, describe: Describe<R>) -> Kept<T, R>
     where
-        R: Mapped<T, Success = V>,
+        R: Mapped<T, Success = V, With<Revised<V>>: Outcome<R::As, Value = Revised<V>>>,
         F: Future<Output = R>,
     {
         let Self {
@@ -302,7 +308,7 @@ pub(crate) async fn obtain_here<T, K, V, R, F>(
 where
     K: Key,
     V: Value,
-    R: Mapped<T, Success = V>,
+    R: Mapped<T, Success = V, With<Revised<V>>: Outcome<R::As, Value = Revised<V>>>,
     F: Future<Output = R>,
 {
     let Looked { found, status, clock } = looked;
@@ -314,7 +320,9 @@ where
                 let begun = Begun::new(shared, hash, revision, status);
                 begun.run::<T, R, F>(make(), describe)
             };
-            obtain((), |(): &()| Err(load), |kept: &Revised<V>| keep_if(kept.value()), make).await
+            let keep_if = |kept: &Revised<V>| keep_if(kept.value());
+            // In a box, so that the future of a hit has no room for it.
+            Box::pin(obtain((), |(): &()| Err(load), keep_if, make)).await
         }
     };
     Found { outcome, status, clock }
@@ -331,7 +339,8 @@ where
     T: 'static,
     K: Key,
     V: Value,
-    R: Mapped<T, Success = V, As: 'static, With<Revised<V>>: Send + 'static> + 'static,
+    R: Mapped<T, Success = V, As: 'static, With<Revised<V>>: Outcome<R::As, Value = Revised<V>> + Send + 'static>
+        + 'static,
     F: Future<Output = R> + Send + 'static,
 {
     let Looked { found, status, clock } = looked;
@@ -344,7 +353,7 @@ where
                 begun.run::<T, R, F>(make(), describe)
             };
             let keep_if = move |kept: &Revised<V>| keep_if(kept.value());
-            detached::obtain((), |(): &()| Err(load), keep_if, None, make).await
+            Box::pin(detached::obtain((), |(): &()| Err(load), keep_if, None, make)).await
         }
     };
     Found { outcome, status, clock }

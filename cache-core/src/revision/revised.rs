@@ -206,6 +206,11 @@ impl About {
         self.began > others
     }
 
+    /// Whether it is good for a call that has read this revision, when so many loads had begun.
+    pub(crate) fn is_good_for(&self, revision: &Revision, loads: u64) -> bool {
+        self.revision.as_ref() == Some(revision) || self.began_after(loads)
+    }
+
     /// Notes that it was up to date then, unless that is hardly news. So entries that all cores read are seldom written.
     pub(crate) fn confirm(&self, at: Nanos, grain: Nanos) {
         if at.saturating_sub(self.confirmed_at.load(Ordering::Relaxed)) >= grain.max(1) {

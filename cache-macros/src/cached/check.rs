@@ -111,17 +111,9 @@ pub(super) fn plan(
     let skipped = check_skip(&mut given, &function, &arguments, errors);
     check_receiver(attribute, &given, &skipped, &function, errors);
 
-    let named_by = |code: &TokenStream, argument: &Argument| {
-        argument
-            .bindings()
-            .iter()
-            .any(|name| names_ident(code.clone(), &name.to_string()))
-    };
     let source = revision::source(&given, &arguments, &skipped);
-    let holder = match source {
-        Some(source) => Some(source.name.to_string()),
-        None => given.cache.as_ref().and_then(holder_of),
-    };
+    let holder = source.map(|source| source.name.to_string());
+    let holder = holder.or_else(|| given.cache.as_ref().and_then(holder_of));
     let key_code = given.key.as_ref().map(|(_, expr)| expr.to_token_stream());
     let in_key: Vec<usize> = (0..arguments.len())
         .filter(|at| match &key_code {
@@ -174,16 +166,11 @@ pub(super) fn plan(
     let tags = given.tags.take().map_or_else(Vec::new, |(_, tags)| tags);
     let labels = tags::check(&tags, given.tag_fn.take(), &known, errors);
     let placement = placement(attribute, &function, &skipped, !reaching.is_empty(), errors);
-    let krate = given
-        .krate
-        .take()
-        .map_or_else(|| syn::parse_quote!(::cache_core), |(_, path)| path);
+    let krate = given.krate.take().map(|(_, path)| path);
     let keep_if = given.cache_if.take().map(|(_, expr)| expr);
     let of_session = matches!(given.scope, Some((_, Scope::Session)));
-    let agent = given
-        .resource
-        .take()
-        .map(|(_, resource)| Agent { resource, of_session });
+    let agent = given.resource.take();
+    let agent = agent.map(|(_, resource)| Agent { resource, of_session });
     let caller = detached::Caller {
         function: &function,
         arguments: &arguments,
@@ -199,7 +186,7 @@ pub(super) fn plan(
         None => Home::Static(Box::new(settings(attribute, given))),
     };
     Some(Plan {
-        krate,
+        krate: krate.unwrap_or_else(|| syn::parse_quote!(::cache_core)),
         error_borrows: returns.as_ref().is_some_and(|returns| borrowed_part(returns).is_some()),
         returns: returns?,
         arguments,
@@ -216,6 +203,12 @@ pub(super) fn plan(
         revision,
         function,
     })
+}
+
+/// Whether some code names what an argument binds.
+fn named_by(code: &TokenStream, argument: &Argument) -> bool {
+    let names = argument.bindings();
+    names.iter().any(|name| names_ident(code.clone(), &name.to_string()))
 }
 
 /// The word by which loads may outlive their calls.

@@ -1,0 +1,340 @@
+//! Asking for revisions: what it costs, what it survives, and what it asks of roles, names and isolation levels.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "support/proxy.rs"]
+mod proxy;
+
+use cache_core::postgres::{Revisions, RevisionsError, Watermarks};
+use postgres::server;
+use proxy::Proxy;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres};
+
+async fn run(executor: impl Executor<'_, Database = Postgres>, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(executor)
+        .await
+        .unwrap();
+}
+
+const TABLES: [&str; 11] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10"];
+
+/// A database with eleven tables that are watched, and how to connect to it.
+async fn database() -> (PgPool, PgConnectOptions) {
+    let options = server().new_database().await;
+    let pool = PgPool::connect_with(options.clone()).await.unwrap();
+    for table in TABLES {
+        run(
+            &pool,
+            &format!("CREATE TABLE {table} (id int PRIMARY KEY, at timestamptz DEFAULT clock_timestamp())"),
+        )
+        .await;
+    }
+    Revisions::install(&pool, &TABLES).await.unwrap();
+    (pool, options)
+}
+
+/// Lets the pool's own tasks put connections back.
+async fn settle(pool: &PgPool) {
+    while pool.num_idle() < pool.size() as usize {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn one_round_trip_however_many_tables() {
+    let (_direct, options) = database().await;
+    let proxy = Proxy::start(&options).await;
+    let pool = PgPool::connect_with(proxy.options(&options)).await.unwrap();
+    let revisions = Revisions::new(pool.clone());
+    let watermarks = Watermarks::max(&pool, TABLES.map(|table| (table, "at"))).unwrap();
+    for _ in 0..3 {
+        for tables in [&TABLES[..1], &TABLES] {
+            settle(&pool).await;
+            let before = (proxy.queries() + 1, proxy.syncs(), proxy.connections());
+            revisions.revision(tables).await.unwrap();
+            assert_eq!((proxy.queries(), proxy.syncs(), proxy.connections()), before);
+        }
+        settle(&pool).await;
+        let before = (proxy.queries() + 1, proxy.syncs(), proxy.connections());
+        watermarks.revision().await.unwrap();
+        assert_eq!((proxy.queries(), proxy.syncs(), proxy.connections()), before);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_were_lost_while_idle_are_no_error() {
+    let (direct, options) = database().await;
+    let proxy = Proxy::start(&options).await;
+    for test_before_acquire in [true, false] {
+        let pool = PgPoolOptions::new()
+            .test_before_acquire(test_before_acquire)
+            .max_connections(4);
+        let pool = pool.connect_with(proxy.options(&options)).await.unwrap();
+        let revisions = Revisions::new(pool.clone());
+        let before = revisions.revision(&TABLES).await.unwrap();
+        let all = [
+            pool.acquire().await.unwrap(),
+            pool.acquire().await.unwrap(),
+            pool.acquire().await.unwrap(),
+        ];
+        drop(all);
+        settle(&pool).await;
+        proxy.cut();
+        assert_eq!(revisions.revision(&TABLES).await.unwrap(), before);
+        settle(&pool).await;
+        let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        run(&direct, terminate).await;
+        assert_eq!(revisions.revision(&TABLES).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn roles_need_no_right_to_write_and_one_to_read() {
+    let (pool, options) = database().await;
+    run(
+        &pool,
+        "DO $$ BEGIN CREATE ROLE writer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE nobody_special LOGIN; END $$;
+         GRANT INSERT, UPDATE, DELETE, SELECT, TRUNCATE ON ALL TABLES IN SCHEMA public TO writer;
+         GRANT USAGE ON SCHEMA cache_core TO reader",
+    )
+    .await;
+    let connect = |role: &str| PgPoolOptions::new().connect_lazy_with(options.clone().username(role));
+    let (writer, reader) = (connect("writer"), Revisions::new(connect("reader")));
+    for sql in [
+        "INSERT INTO t0 VALUES (1)",
+        "UPDATE t0 SET at = now()",
+        "DELETE FROM t0",
+        "TRUNCATE t0",
+    ] {
+        let before = reader.revision(&["t0"]).await.unwrap();
+        run(&writer, sql).await;
+        assert_ne!(reader.revision(&["t0"]).await.unwrap(), before, "{sql}");
+    }
+    // And enough to fold.
+    let fold = "SELECT count(cache_core.fold_all())";
+    assert!(writer.execute(fold).await.is_err());
+    for role in ["writer", "nobody_special"] {
+        let error = Revisions::new(connect(role)).revision(&["t0"]).await.unwrap_err();
+        assert!(matches!(error, RevisionsError::Denied { .. }), "{error}");
+        let error = Revisions::install(&connect(role), &["t0", "t1"]).await.unwrap_err();
+        assert!(matches!(error, RevisionsError::Denied { .. }), "{error}");
+    }
+    for sql in [
+        "SELECT cache_core.fold(1)",
+        "DELETE FROM cache_core.changes",
+        "UPDATE cache_core.watched SET notify = true",
+    ] {
+        let error = connect("reader").execute(sql).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501", "{sql}");
+    }
+}
+
+/// A role puts functions and operators in the search path that become superuser if they run with anybody else's rights.
+#[tokio::test]
+async fn a_search_path_takes_nothing_over() {
+    let (pool, options) = database().await;
+    run(
+        &pool,
+        "CREATE ROLE mallory LOGIN; CREATE SCHEMA evil AUTHORIZATION mallory; GRANT INSERT ON t0 TO mallory;
+         GRANT USAGE ON SCHEMA cache_core TO mallory",
+    )
+    .await;
+    let mallory = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(
+            options
+                .username("mallory")
+                .options([("search_path", "evil, pg_catalog, public")]),
+        )
+        .await
+        .unwrap();
+    run(
+        &mallory,
+        "CREATE TABLE evil.ran (who name);
+         GRANT ALL ON evil.ran TO PUBLIC; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+         CREATE FUNCTION evil.note() RETURNS void LANGUAGE sql VOLATILE
+             AS 'INSERT INTO evil.ran VALUES (current_user)';",
+    )
+    .await;
+    // Every operator and function that the bodies use, for the types that they use it with and for those that a literal fits better.
+    for (operator, left, right, result) in [
+        ("=", "int4", "int4", "bool"),
+        ("=", "int8", "int8", "bool"),
+        ("=", "int8", "int4", "bool"),
+        ("=", "text", "text", "bool"),
+        ("=", "oid", "oid", "bool"),
+        ("=", "tid", "tid", "bool"),
+        ("=", "name", "name", "bool"),
+        ("=", "regclass", "regclass", "bool"),
+        ("=", "name", "text", "bool"),
+        ("<>", "\"char\"", "\"char\"", "bool"),
+        (">", "int8", "int4", "bool"),
+        (">", "int8", "int8", "bool"),
+        ("||", "text", "text", "text"),
+        ("||", "text", "regclass", "text"),
+        ("<>", "bool", "bool", "bool"),
+        ("<>", "regclass", "regclass", "bool"),
+    ] {
+        let function = format!(
+            "evil.op_{}",
+            operator.bytes().map(|byte| format!("{byte:x}")).collect::<String>()
+        );
+        run(
+            &mallory,
+            &format!(
+                "CREATE FUNCTION {function}({left}, {right}) RETURNS {result} LANGUAGE plpgsql
+                 AS $$ BEGIN PERFORM evil.note(); RETURN NULL; END $$;
+                 CREATE OPERATOR evil.{operator} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = {function})"
+            ),
+        )
+        .await;
+    }
+    for (function, arguments, result) in [
+        ("mod", "int8, int8", "int8"),
+        ("mod", "numeric, numeric", "numeric"),
+        ("clock_timestamp", "", "timestamptz"),
+        ("date_part", "text, timestamptz", "float8"),
+        ("hashfloat8extended", "float8, int8", "int8"),
+        ("pg_notify", "text, text", "void"),
+        ("current_setting", "text", "text"),
+        ("current_setting", "text, bool", "text"),
+        ("set_config", "text, text, bool", "text"),
+        ("starts_with", "text, text", "bool"),
+        ("texteq", "text, text", "bool"),
+        ("int8eq", "int8, int8", "bool"),
+        ("int8gt", "int8, int8", "bool"),
+        ("pg_current_xact_id", "", "xid8"),
+        ("unnest", "anyarray", "SETOF anyelement"),
+        ("concat", "VARIADIC \"any\"", "text"),
+    ] {
+        let language = if arguments.contains("any") { continue } else { "plpgsql" };
+        run(
+            &mallory,
+            &format!(
+                "CREATE FUNCTION evil.{function}({arguments}) RETURNS {result} LANGUAGE {language}
+                 AS $$ BEGIN PERFORM evil.note(); RETURN {}; END $$",
+                if result == "void" { "" } else { "NULL" }
+            ),
+        )
+        .await;
+    }
+    let revisions = Revisions::new(mallory.clone());
+    for number in 0..200 {
+        let before = revisions.revision(&["public.t0"]).await.unwrap();
+        run(&mallory, &format!("INSERT INTO public.t0 VALUES ({number})")).await;
+        assert_ne!(revisions.revision(&["public.t0"]).await.unwrap(), before);
+    }
+    run(&mallory, "SELECT cache_core.fold_all()").await;
+    let ran: Vec<String> = sqlx::query_scalar("SELECT DISTINCT who::text FROM evil.ran")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert!(ran.is_empty(), "somebody else's code ran as {ran:?}");
+    let folded: i64 = sqlx::query_scalar("SELECT count(*) FROM cache_core.changes")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(folded, 1);
+}
+
+#[tokio::test]
+async fn readers_under_serializable_take_no_part_in_the_conflicts_of_writers() {
+    let (pool, options) = database().await;
+    let strict = options.options([("default_transaction_isolation", "serializable")]);
+    let revisions = Revisions::new(PgPool::connect_with(strict.clone()).await.unwrap());
+    let writers = PgPool::connect_with(strict).await.unwrap();
+    for number in 0..50 {
+        let (mut one, mut two) = (writers.begin().await.unwrap(), writers.begin().await.unwrap());
+        run(&mut *one, &format!("INSERT INTO t0 VALUES ({number})")).await;
+        let before = revisions.revision(&TABLES).await.unwrap();
+        run(&mut *two, &format!("INSERT INTO t1 VALUES ({number})")).await;
+        two.commit().await.unwrap();
+        let between = revisions.revision(&TABLES).await.unwrap();
+        one.commit().await.unwrap();
+        let after = revisions.revision(&TABLES).await.unwrap();
+        assert!(before != between && between != after);
+    }
+    let locks: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_locks WHERE mode = 'SIReadLock' AND relation = 'cache_core.changes'::regclass",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(locks, 0);
+}
+
+#[tokio::test]
+async fn where_no_writer_may_fold_readers_do() {
+    let (pool, options) = database().await;
+    let strict = options.options([("default_transaction_isolation", "repeatable read")]);
+    let writer = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(strict)
+        .await
+        .unwrap();
+    let revisions = Revisions::new(pool.clone());
+    run(&writer, "INSERT INTO t0 SELECT n FROM generate_series(1, 3000) AS n").await;
+    run(
+        &writer,
+        "DO $$ BEGIN FOR n IN 1..3000 LOOP UPDATE t0 SET at = now() WHERE id = n; COMMIT; END LOOP; END $$",
+    )
+    .await;
+    let rows = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM cache_core.changes")
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+    assert!(rows().await > 3000);
+    let before = revisions.revision(&["t0"]).await.unwrap();
+    while rows().await > 2000 {
+        assert_eq!(revisions.revision(&["t0"]).await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn watermarks_see_a_new_maximum() {
+    let (pool, _) = database().await;
+    let watermarks = Watermarks::max(&pool, [("t0", "at"), ("public.t1", "id")]).unwrap();
+    let empty = watermarks.revision().await.unwrap();
+    assert_eq!(empty.to_string(), "none, none");
+    run(&pool, "INSERT INTO t1 VALUES (7)").await;
+    let some = watermarks.revision().await.unwrap();
+    assert_eq!(some.to_string(), "none, 7");
+    // As its documentation says.
+    run(&pool, "INSERT INTO t1 VALUES (3); DELETE FROM t1 WHERE id = 3").await;
+    assert_eq!(watermarks.revision().await.unwrap(), some);
+    let none: [(&str, &str); 0] = [];
+    assert!(matches!(Watermarks::max(&pool, none), Err(RevisionsError::NoTables)));
+    for (table, column) in [("t\"0", "at"), ("t0", "a'; DROP TABLE t0")] {
+        let error = Watermarks::max(&pool, [(table, column)]).unwrap_err();
+        assert!(matches!(error, RevisionsError::InvalidName { .. }), "{error}");
+    }
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pool = runtime.block_on(async {
+        PgPoolOptions::new()
+            .connect_lazy("postgres://127.0.0.1:1/none")
+            .unwrap()
+    });
+    let revisions = Revisions::new(pool.clone());
+    let error = |error| assert!(matches!(error, RevisionsError::NoRuntime), "{error}");
+    error(futures::executor::block_on(revisions.revision(&["t0"])).unwrap_err());
+    error(futures::executor::block_on(Revisions::install(&pool, &["t0"])).unwrap_err());
+    error(futures::executor::block_on(Revisions::uninstall(&pool)).unwrap_err());
+    error(
+        revisions
+            .listen(cache_core::postgres::Listen::new())
+            .map(drop)
+            .unwrap_err(),
+    );
+    drop(runtime.enter());
+}
