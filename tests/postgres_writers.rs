@@ -247,6 +247,23 @@ async fn writers_in_opposite_orders_wait_for_nothing() {
     }
 }
 
+#[tokio::test]
+async fn folding_some_rows_changes_no_revision() {
+    let pool = database().await;
+    let revisions = Revisions::install(&pool, &TABLES).await.unwrap();
+    for _ in 0..20 {
+        for n in 0..10 {
+            run(&pool, &format!("UPDATE a SET n = {n} WHERE id = 1")).await;
+        }
+        let before = revisions.revision(&["a"]).await.unwrap();
+        let mut other = pool.begin().await.unwrap();
+        run(&mut *other, "SELECT FROM cache_core.changes WHERE mark % 2 = 0 FOR UPDATE").await;
+        run(&pool, "SELECT cache_core.fold_all()").await;
+        other.rollback().await.unwrap();
+        assert_eq!(revisions.revision(&["a"]).await.unwrap(), before);
+    }
+}
+
 /// Folds happen in the transactions of writers: in what order these end makes no difference to the sum.
 #[tokio::test]
 async fn folding_waits_for_nobody_and_changes_no_revision() {

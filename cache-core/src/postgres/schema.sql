@@ -67,9 +67,13 @@ LANGUAGE sql SECURITY DEFINER AS
 CREATE FUNCTION cache_core.changed() RETURNS pg_catalog.trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $body$
 DECLARE
-    own_mark CONSTANT pg_catalog.int8 := pg_catalog.hashfloat8extended(
-        pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()),
-        pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8
+    -- Not negative, so that it makes no difference to the rest of a sum what was folded before.
+    own_mark CONSTANT pg_catalog.int8 := pg_catalog.int8and(
+        pg_catalog.hashfloat8extended(
+            pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()),
+            pg_catalog.pg_current_xact_id()::pg_catalog.text::pg_catalog.int8
+        ),
+        4611686018427387903
     );
 BEGIN
     INSERT INTO cache_core.changes (watched, commits, mark) VALUES (TG_ARGV[0]::pg_catalog.int4, 1, own_mark);
