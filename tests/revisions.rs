@@ -335,6 +335,29 @@ async fn a_failed_refresh_is_told_and_tried_again_later() {
     assert!(it.cache.last_error().is_none());
 }
 
+/// It would be told for ever, of a key that nobody asks for again.
+#[tokio::test]
+async fn a_failure_is_forgotten_with_the_value_that_was_served_in_spite_of_it() {
+    for is_of_source in [true, false] {
+        let it = subject(OnChange::Stale);
+        it.fill().await;
+        it.change(2);
+        if is_of_source {
+            assert_eq!(
+                it.clone().get_without_source().await.unwrap().status,
+                Status::Unverified
+            );
+        } else {
+            assert_eq!(it.clone().get().await.unwrap().status, Status::Stale);
+            it.data.started().await.end(Fate::Fail);
+            until(|| it.cache.stats().load_failures == 1).await;
+        }
+        assert!(it.cache.last_error().is_some());
+        it.cache.invalidate(&KEY).await;
+        until(|| it.cache.last_error().is_none()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_panic_in_the_background_is_told() {
     let it = subject(OnChange::Stale);

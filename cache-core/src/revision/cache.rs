@@ -213,9 +213,9 @@ impl<K: Key, V: Value> Cache<K, Revised<V>> {
     }
 
     /// What went wrong last of all that callers were not told of, because they were given the value at hand: reading the
-    /// revision, or a refresh in the background. `None` once that has succeeded for the same key.
+    /// revision, or a refresh in the background. Until that has succeeded for the same key, or the value at hand is gone.
     ///
-    /// The latest 64 keys with a failure are remembered. [`clear`](Self::clear) does not change it.
+    /// The latest 64 are remembered.
     ///
     /// # Example: nothing yet
     /// ```

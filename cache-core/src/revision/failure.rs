@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
+use super::revised::About;
 use crate::store::drop_each;
 use crate::sync::{Mutex, lock};
 
@@ -135,57 +136,71 @@ impl SourceError {
     }
 }
 
-/// The failures of a cache, each until what failed has succeeded.
+/// The failures of a cache, each until what failed has succeeded, or the value is gone that was served in spite of it.
 #[derive(Default)]
 pub(crate) struct Failures {
     /// How many there are, so that whoever succeeds need not look when there is none.
     count: AtomicUsize,
-    list: Mutex<Vec<(u64, BackgroundError)>>,
+    list: Mutex<Vec<Noted>>,
+}
+
+struct Noted {
+    /// Of the key.
+    hash: u64,
+    /// What was served in spite of it, if anything was.
+    served: Option<Weak<About>>,
+    error: BackgroundError,
+}
+
+impl Noted {
+    fn is_over(&self) -> bool {
+        self.served.as_ref().is_some_and(|served| served.strong_count() == 0)
+    }
 }
 
 impl Failures {
     /// Notes a failure for the key of this hash.
-    pub(crate) fn note(&self, hash: u64, error: BackgroundError) {
-        let former = {
-            let mut list = lock(&self.list);
-            let is_it = |(of, it): &(u64, BackgroundError)| *of == hash && it.during == error.during;
+    pub(crate) fn note(&self, hash: u64, served: Option<Weak<About>>, error: BackgroundError) {
+        let during = error.during;
+        self.change(|list| {
+            let is_it = |it: &Noted| it.hash == hash && it.error.during == during;
             let at = list.iter().position(is_it).or((list.len() >= MOST).then_some(0));
             let former = at.map(|at| list.remove(at));
-            list.push((hash, error));
-            self.count.store(list.len(), Ordering::Relaxed);
+            list.push(Noted { hash, served, error });
             former
-        };
-        // An error's drop is foreign code, so after the lock.
-        drop(former);
+        });
     }
 
     /// Notes that it succeeded.
     pub(crate) fn forget(&self, hash: u64, during: During) {
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return;
+        if self.count.load(Ordering::Relaxed) > 0 {
+            self.change(|list| {
+                let is_it = |it: &Noted| it.hash == hash && it.error.during == during;
+                let at = list.iter().position(is_it);
+                at.map(|at| list.remove(at))
+            });
         }
-        let former = {
-            let mut list = lock(&self.list);
-            let at = list.iter().position(|(of, it)| *of == hash && it.during == during);
-            let former = at.map(|at| list.remove(at));
-            self.count.store(list.len(), Ordering::Relaxed);
-            former
-        };
-        drop(former);
     }
 
     /// Forgets them all.
     pub(crate) fn clear(&self) {
-        let former = {
-            let mut list = lock(&self.list);
-            self.count.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *list)
-        };
-        drop_each(former);
+        self.change(std::mem::take);
     }
 
     /// The latest.
     pub(crate) fn last(&self) -> Option<BackgroundError> {
-        lock(&self.list).last().map(|(_, error)| error.clone())
+        self.change(|list| list.extract_if(.., |it| it.is_over()).collect::<Vec<_>>());
+        lock(&self.list).last().map(|noted| noted.error.clone())
+    }
+
+    /// Drops what comes back. That is foreign code, so after the lock.
+    fn change<I: IntoIterator<Item = Noted>>(&self, change: impl FnOnce(&mut Vec<Noted>) -> I) {
+        let gone = {
+            let mut list = lock(&self.list);
+            let gone = change(&mut list);
+            self.count.store(list.len(), Ordering::Relaxed);
+            gone
+        };
+        drop_each(gone);
     }
 }

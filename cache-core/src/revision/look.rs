@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use equivalent::Equivalent;
@@ -64,6 +64,8 @@ struct Bring<K: Key, V: Value> {
     load: Load<K, Revised<V>>,
     /// What it will be kept under.
     revision: Option<Revision>,
+    /// What is served meanwhile, if something is.
+    served: Option<Weak<About>>,
 }
 
 /// What a call has come to.
@@ -110,15 +112,15 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
         N: Eq + Send + Sync + 'static,
     {
         let gate = self.gate();
-        match &question.revision {
-            Ok(_) => gate.failures.forget(hash, During::Revision),
-            Err(failure) => gate.failures.note(hash, failure.clone()),
-        }
         let seen = if is_forced {
             Seen::Changed(None)
         } else {
             self.see_revised(gate, hash, key, &question)
         };
+        match &question.revision {
+            Ok(_) => gate.failures.forget(hash, During::Revision),
+            Err(failure) => gate.failures.note(hash, seen.served(), failure.clone()),
+        }
         let clock = self.clock().clone();
         let claim = match seen {
             Seen::Serve(value, status) => {
@@ -139,14 +141,14 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             let accepts = self.acceptable(revision.clone(), question.loads);
             Load::first(self, hash, owned(), labels).accepting(accepts)
         };
-        let (load, status) = match claim {
-            Err(status) => (load, status),
+        let (load, status, served) = match claim {
+            Err(status) => (load, status, None),
             // A warm-up takes no old value.
-            Ok(_) if load.is_reload() => (load, Status::Reloaded),
-            Ok(claim) => (load.with(Some(claim)), Status::Stale),
+            Ok(_) if load.is_reload() => (load, Status::Reloaded, None),
+            Ok((claim, served)) => (load.with(Some(claim)), Status::Stale, Some(served)),
         };
         Looked {
-            found: Err(Bring { load, revision }),
+            found: Err(Bring { load, revision, served }),
             status,
             clock,
         }
@@ -210,8 +212,9 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             return Seen::Changed(None);
         }
         if !has_failed && about.claim(now) {
-            let about = Arc::clone(about);
-            return Seen::Changed(Some(Claim::of_revision(entry, self.clock().clone(), about)));
+            let (about, served) = (Arc::clone(about), Arc::downgrade(about));
+            let claim = Claim::of_revision(entry, self.clock().clone(), about);
+            return Seen::Changed(Some((claim, served)));
         }
         self.count_hit();
         self.counters.one(Count::Stale);
@@ -220,12 +223,22 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
     }
 }
 
+impl<V> Seen<V> {
+    /// The value that serves, for one who does not hold it.
+    fn served(&self) -> Option<Weak<About>> {
+        match self {
+            Self::Serve(value, _) => Some(Arc::downgrade(value.about())),
+            Self::Nothing | Self::Changed(_) => None,
+        }
+    }
+}
+
 enum Seen<V> {
     /// A value, and what it is.
     Serve(Revised<V>, Status),
     Nothing,
     /// A value that does not serve, unless it is claimed by this call, which is to bring a new one.
-    Changed(Option<Claim>),
+    Changed(Option<(Claim, Weak<About>)>),
 }
 
 /// A load that has begun. What it reads, it reads after this was made.
@@ -233,17 +246,23 @@ struct Begun<K, V> {
     shared: Arc<Shared<K, Revised<V>>>,
     hash: u64,
     about: About,
-    in_background: bool,
+    /// What is served meanwhile, if something is: then nobody else will hear of a failure.
+    served: Option<Weak<About>>,
 }
 
 impl<K: Key, V: Value> Begun<K, V> {
-    fn new(shared: Arc<Shared<K, Revised<V>>>, hash: u64, revision: Option<Revision>, status: Status) -> Self {
+    fn new(
+        shared: Arc<Shared<K, Revised<V>>>,
+        hash: u64,
+        revision: Option<Revision>,
+        served: Option<Weak<About>>,
+    ) -> Self {
         let about = About::new(revision, shared.gate().begin(), shared.now());
         Self {
             shared,
             hash,
             about,
-            in_background: status == Status::Stale,
+            served,
         }
     }
 
@@ -257,24 +276,24 @@ impl<K: Key, V: Value> Begun<K, V> {
             shared,
             hash,
             about,
-            in_background,
+            served,
         } = self;
         let unwinding = Unwinding {
             shared: &shared,
             hash,
-            is_of_concern: in_background,
+            served: &served,
         };
         let outcome = future.await;
         drop(unwinding);
         let mut message = None;
         let has_failed = outcome.has_failed();
-        if has_failed && in_background {
+        if has_failed && served.is_some() {
             message = Some(describe(&outcome).unwrap_or_else(|| "its error has no text".to_owned()));
         }
         let kept = outcome.map(|value| Revised::new(value, about));
         let failures = &shared.gate().failures;
         if let Some(message) = message {
-            failures.note(hash, BackgroundError::refresh(message, kept.failure()));
+            failures.note(hash, served, BackgroundError::refresh(message, kept.failure()));
         } else if !has_failed {
             failures.forget(hash, During::Refresh);
         }
@@ -286,14 +305,14 @@ impl<K: Key, V: Value> Begun<K, V> {
 struct Unwinding<'l, K: Key, V: Value> {
     shared: &'l Shared<K, Revised<V>>,
     hash: u64,
-    is_of_concern: bool,
+    served: &'l Option<Weak<About>>,
 }
 
 impl<K: Key, V: Value> Drop for Unwinding<'_, K, V> {
     fn drop(&mut self) {
-        if self.is_of_concern && std::thread::panicking() {
+        if self.served.is_some() && std::thread::panicking() {
             let error = BackgroundError::refresh("it panicked".to_owned(), None);
-            self.shared.gate().failures.note(self.hash, error);
+            self.shared.gate().failures.note(self.hash, self.served.clone(), error);
         }
     }
 }
@@ -314,10 +333,11 @@ where
     let Looked { found, status, clock } = looked;
     let outcome = match found {
         Ok(value) => Kept::<T, R>::hit(value),
-        Err(Bring { load, revision }) => {
+        Err(Bring { load, revision, .. }) => {
             let (shared, hash) = (Arc::clone(load.shared()), load.hash());
             let make = |()| {
-                let begun = Begun::new(shared, hash, revision, status);
+                // Its caller hears of a failure.
+                let begun = Begun::new(shared, hash, revision, None);
                 begun.run::<T, R, F>(make(), describe)
             };
             let keep_if = |kept: &Revised<V>| keep_if(kept.value());
@@ -346,10 +366,10 @@ where
     let Looked { found, status, clock } = looked;
     let outcome = match found {
         Ok(value) => Kept::<T, R>::hit(value),
-        Err(Bring { load, revision }) => {
+        Err(Bring { load, revision, served }) => {
             let (shared, hash) = (Arc::clone(load.shared()), load.hash());
             let make = |()| {
-                let begun = Begun::new(shared, hash, revision, status);
+                let begun = Begun::new(shared, hash, revision, served);
                 begun.run::<T, R, F>(make(), describe)
             };
             let keep_if = move |kept: &Revised<V>| keep_if(kept.value());
