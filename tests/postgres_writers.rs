@@ -257,7 +257,11 @@ async fn folding_some_rows_changes_no_revision() {
         }
         let before = revisions.revision(&["a"]).await.unwrap();
         let mut other = pool.begin().await.unwrap();
-        run(&mut *other, "SELECT FROM cache_core.changes WHERE mark % 2 = 0 FOR UPDATE").await;
+        run(
+            &mut *other,
+            "SELECT FROM cache_core.changes WHERE mark % 2 = 0 FOR UPDATE",
+        )
+        .await;
         run(&pool, "SELECT cache_core.fold_all()").await;
         other.rollback().await.unwrap();
         assert_eq!(revisions.revision(&["a"]).await.unwrap(), before);
