@@ -364,6 +364,31 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         ],
     },
     Chapter {
+        title: "Revisions in Postgres",
+        about: "A server on the same machine that writes through. What is asked goes over the loopback interface.",
+        sections: &[
+            Section {
+                title: "Sixteen writers",
+                about: "Each transaction changes two of four tables, in rows that are its writer's own, every other writer in the\n\
+                    opposite order. Medians of seven rounds in which all take turns; waiting is the share of samples of who was at\n\
+                    work. That every commit was counted is asserted.",
+                source: Source::Plain {
+                    name: "writers",
+                    own: Some("not watched"),
+                },
+            },
+            Section {
+                title: "Asking for a revision",
+                about: "One after the other. The last two rows are what push mode lags behind: until calls know that a table has\n\
+                    changed, and ask, and until memory answers again. The listener asks every two milliseconds at most.",
+                source: Source::Plain {
+                    name: "revisions",
+                    own: Some("SELECT 1"),
+                },
+            },
+        ],
+    },
+    Chapter {
         title: "Memory",
         about: "As the allocator is asked for it.",
         sections: &[
