@@ -85,7 +85,8 @@ impl<T, R: Mapped<T>> fmt::Debug for Found<T, R> {
 
 impl<K: Key, V: Value> Shared<K, Revised<V>> {
     pub(crate) fn ask(&self) -> Asked {
-        Asked(self.now())
+        // By the cheap clock, which may be behind: that counts against the old value.
+        Asked(self.clock().about_now())
     }
 
     /// What the call has read, right after it has.

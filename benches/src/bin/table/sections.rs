@@ -378,6 +378,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 },
             },
             Section {
+                title: "A call of a function with a revision",
+                about: "By one caller. The summary takes twenty queries, one after the other.",
+                source: Source::Plain {
+                    name: "revision",
+                    own: Some("hit of #[cached_lru]"),
+                },
+            },
+            Section {
                 title: "Asking for a revision",
                 about: "One after the other. The last two rows are what push mode lags behind: until calls know that a table has\n\
                     changed, and ask, and until memory answers again. The listener asks every two milliseconds at most.",
