@@ -70,7 +70,7 @@ impl Table {
     /// Ends the next read, beside a call that waits for it.
     async fn answer<T>(&self, fate: Fate, call: impl Future<Output = T>) -> T {
         let (answer, ()) = soon(futures::future::join(call, async {
-            self.rows.started().await.end(fate)
+            self.rows.started().await.end(fate);
         }))
         .await;
         answer
@@ -107,7 +107,7 @@ impl std::ops::Deref for Db {
     revision = db.revision("core"),
     on_change = "stale",
     max_stale = "300s",
-    retry_after = "1s",
+    retry_after = "5s",
     tags("sections"),
     tag_fn = |value| [format!("core:{value}")]
 )]
@@ -286,13 +286,16 @@ async fn a_failed_refresh_is_told_until_one_succeeds() {
         // Not at once again, by whoever comes next, and then by one.
         assert_eq!(what(core::lookup(&db).await), (1, Status::Stale));
         assert!(!db.core.rows.has_started().await && core::last_error().is_some());
+        tokio::time::advance(4 * SECOND).await;
+        assert_eq!(what(core::lookup(&db).await), (1, Status::Stale));
+        assert!(!db.core.rows.has_started().await);
         tokio::time::advance(SECOND).await;
         refreshed(&db, Fate::Panic).await;
         let error = core::last_error().unwrap();
         assert_eq!(error.to_string(), "the refresh in the background failed: it panicked");
         assert!(error.downcast_ref::<DbError>().is_none());
 
-        tokio::time::advance(SECOND).await;
+        tokio::time::advance(5 * SECOND).await;
         refreshed(&db, Fate::Return).await;
         assert!(core::last_error().is_none());
         assert_eq!(what(core::lookup(&db).await), (2, Status::HitRevision));

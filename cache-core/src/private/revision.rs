@@ -8,6 +8,8 @@ use std::fmt::{Debug, Display};
 use std::future::{Future, IntoFuture, Ready, pending, ready};
 use std::marker::PhantomData;
 
+use futures_util::future::FutureExt;
+
 use super::elements::ShowsAll;
 use super::handle::{self, Handle};
 use super::parts::Lookup;
@@ -186,6 +188,18 @@ impl NoTask {
     {
         pending()
     }
+}
+
+/// The function itself, and `force`.
+pub fn value_of<T, R: Mapped<T>>(call: impl Future<Output = Found<T, R>>) -> impl Future<Output = R> {
+    FutureExt::map(call, Found::returned)
+}
+
+/// The handle's `lookup`.
+pub fn lookup_of<T, R: Mapped<T>>(
+    call: impl Future<Output = Found<T, R>>,
+) -> impl Future<Output = R::With<crate::revision::Lookup<R::Success>>> {
+    FutureExt::map(call, Found::lookup)
 }
 
 /// The handle's `last_error`.

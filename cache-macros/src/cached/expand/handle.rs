@@ -163,10 +163,7 @@ impl<'p> Code<'p> {
         let checks = self.checks();
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let call = match self.revision() {
-            Some(_) => {
-                let revised = self.revised(false, &quote!(#name), "returned");
-                quote!(async move { #revised })
-            }
+            Some(_) => self.revised(false, &quote!(#name), "value_of"),
             None => quote!(#name::__call(false, #(#names),*)),
         };
         // Another macro may make something else of an `async fn`.

@@ -44,7 +44,10 @@ pub(super) fn tokens(plan: &Plan) -> TokenStream {
                     let call = code.batch_call(batch, &quote!(false), &quote!(Self));
                     quote!(#call.await)
                 }
-                (_, Some(_)) => code.revised(false, &quote!(Self), "returned"),
+                (_, Some(_)) => {
+                    let call = code.revised(false, &quote!(Self), "value_of");
+                    quote!(#call.await)
+                }
                 _ => code.load_uncached(),
             };
             let function = code.function(&load);

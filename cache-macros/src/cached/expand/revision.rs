@@ -20,17 +20,17 @@ impl<'p> Code<'p> {
         self.plan.revision.as_ref()
     }
 
-    /// A call of `__call`, awaited, with what is done to what it finds.
+    /// The future of `__call`, with what is made of what it finds.
     pub(super) fn revised(&self, is_forced: bool, home: &TokenStream, end: &str) -> TokenStream {
         let call = self.companion("call", true);
-        let end = Ident::new(end, Span::mixed_site());
+        let (private, end) = (&self.private, Ident::new(end, Span::mixed_site()));
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
         let receiver = self.plan.function.receiver().map(|receiver| {
             let token = receiver.self_token;
             quote!(#token,)
         });
         let home = if receiver.is_some() { quote!(Self) } else { home.clone() };
-        quote!(#home::#call(#receiver #is_forced, #(#names),*).await.#end())
+        quote!(#private::revision::#end(#home::#call(#receiver #is_forced, #(#names),*)))
     }
 
     /// `__call`, `lookup`, `force` and `last_error`.
@@ -43,8 +43,8 @@ impl<'p> Code<'p> {
         let lookup_sig = self.revised_signature("lookup", false, &TokenStream::new(), &found_lookup);
         let force_sig = self.revised_signature("force", false, &TokenStream::new(), &returns.to_token_stream());
         let (lookup, force) = (
-            self.revised(false, &home, "lookup"),
-            self.revised(true, &home, "returned"),
+            self.revised(false, &home, "lookup_of"),
+            self.revised(true, &home, "value_of"),
         );
         let (last_error, cache) = (self.companion("last_error", false), self.cache(&home));
         quote! {
@@ -53,13 +53,13 @@ impl<'p> Code<'p> {
             #attrs
             #[doc = "As the function, with how it came to its value: the status, the age, and the revision."]
             #vis #lookup_sig {
-                async move { #lookup }
+                #lookup
             }
 
             #attrs
             #[doc = "Reads the revision, runs the body now and stores what it returns, whatever the cache holds."]
             #vis #force_sig {
-                async move { #force }
+                #force
             }
 
             #attrs
