@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Calls until one is answered from memory. All that ask in between have to be right.
-    async fn from_memory(&self) -> TableRevisions {
+    async fn remembered(&self) -> TableRevisions {
         loop {
             let (from_memory, revision) = self.recalled().await;
             if from_memory {
@@ -104,7 +104,7 @@ fn never() -> Listen {
 async fn memory_answers_without_a_question_and_says_the_same() {
     let world = World::new(true, never()).await;
     let asked = world.asked().await;
-    assert_eq!(world.from_memory().await, asked);
+    assert_eq!(world.remembered().await, asked);
     let before = world.calls.queries();
     for _ in 0..1000 {
         assert_eq!(world.pushed.revision(&TABLES).await.unwrap(), asked);
@@ -128,7 +128,7 @@ async fn memory_answers_without_a_question_and_says_the_same() {
 #[tokio::test]
 async fn a_notification_makes_calls_ask_until_memory_knows_better() {
     let world = World::new(true, never()).await;
-    world.from_memory().await;
+    world.remembered().await;
     for (sql, tables) in [
         ("INSERT INTO topics VALUES (1)", 1),
         ("UPDATE topics SET id = 2", 1),
@@ -148,7 +148,7 @@ async fn a_notification_makes_calls_ask_until_memory_knows_better() {
         let after = world.asked().await;
         assert_ne!(after, before, "{sql}");
         assert_eq!(world.recalled().await.1, after, "{sql}");
-        assert_eq!(world.from_memory().await, after, "{sql}");
+        assert_eq!(world.remembered().await, after, "{sql}");
     }
     assert_eq!(world.listening().notifications, 6);
 }
@@ -156,21 +156,21 @@ async fn a_notification_makes_calls_ask_until_memory_knows_better() {
 #[tokio::test]
 async fn what_is_rolled_back_notifies_nobody() {
     let world = World::new(true, never()).await;
-    world.from_memory().await;
+    world.remembered().await;
     run(
         &world.direct,
         "BEGIN; INSERT INTO topics VALUES (1); ROLLBACK; INSERT INTO tasks VALUES (1)",
     )
     .await;
     world.until(|listening| listening.notifications == 1).await;
-    assert_eq!(world.from_memory().await, world.asked().await);
+    assert_eq!(world.remembered().await, world.asked().await);
     assert_eq!(world.listening().notifications, 1);
 }
 
 #[tokio::test]
 async fn calls_ask_while_the_listener_is_not_connected_and_it_connects_again() {
     let world = World::new(true, never()).await;
-    let known = world.from_memory().await;
+    let known = world.remembered().await;
     world.listener.cut();
     world.until(|listening| !listening.is_current).await;
     assert!(matches!(
@@ -183,7 +183,7 @@ async fn calls_ask_while_the_listener_is_not_connected_and_it_connects_again() {
     assert_ne!(asked, known);
     assert_eq!(world.pushed.revision(&TABLES).await.unwrap(), asked);
     assert!(world.calls.queries() > before || world.listening().connections == 2);
-    assert_eq!(world.from_memory().await, asked);
+    assert_eq!(world.remembered().await, asked);
     assert_eq!(world.listening().connections, 2);
     assert!(world.listening().last_error.is_none());
 
@@ -191,7 +191,7 @@ async fn calls_ask_while_the_listener_is_not_connected_and_it_connects_again() {
                      WHERE datname = current_database() AND query LIKE '%cache_core%' AND pid <> pg_backend_pid()";
     run(&world.direct, terminate).await;
     world.until(|listening| listening.connections == 3).await;
-    assert_eq!(world.from_memory().await, asked);
+    assert_eq!(world.remembered().await, asked);
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_listener_that_never_connects_leaves_calls_asking() {
 async fn a_connection_that_is_dead_without_a_word_is_trusted_no_longer_than_the_lease() {
     let (heartbeat, lease) = (Duration::from_millis(50), Duration::from_millis(300));
     let world = World::new(true, Listen::new().heartbeat(heartbeat).lease(lease)).await;
-    world.from_memory().await;
+    world.remembered().await;
     world.listener.swallow();
     run(&world.direct, "INSERT INTO topics VALUES (1)").await;
     let asked = world.asked().await;
@@ -231,16 +231,16 @@ async fn a_connection_that_is_dead_without_a_word_is_trusted_no_longer_than_the_
     world
         .until(|listening| listening.connections == 2 && listening.is_current)
         .await;
-    assert_eq!(world.from_memory().await, asked);
+    assert_eq!(world.remembered().await, asked);
 }
 
 #[tokio::test]
 async fn what_sends_no_notification_is_found_by_the_heartbeat() {
     let (heartbeat, lease) = (Duration::from_millis(20), Duration::from_secs(3600));
     let world = World::new(true, Listen::new().heartbeat(heartbeat).lease(lease)).await;
-    let before = world.from_memory().await;
+    let before = world.remembered().await;
     run(&world.direct, "ALTER TABLE topics ADD COLUMN added int").await;
-    while world.from_memory().await == before {
+    while world.remembered().await == before {
         tokio::task::yield_now().await;
     }
     run(&world.direct, "DROP TABLE topics").await;
@@ -270,12 +270,12 @@ async fn tables_without_notifications_are_asked_for_unless_polling_is_allowed() 
         assert_eq!(before.in_memory, 0);
     }
     let world = World::new(false, listen.poll(true)).await;
-    let before = world.from_memory().await;
+    let before = world.remembered().await;
     run(&world.direct, "INSERT INTO topics VALUES (1)").await;
-    while world.from_memory().await == before {
+    while world.remembered().await == before {
         tokio::task::yield_now().await;
     }
-    assert_eq!(world.from_memory().await, world.asked().await);
+    assert_eq!(world.remembered().await, world.asked().await);
     assert_eq!(world.listening().notifications, 0);
 }
 
@@ -297,7 +297,7 @@ async fn installing_with_another_setting_changes_it() {
 #[tokio::test]
 async fn the_listener_ends_with_its_last_handle() {
     let world = World::new(true, never()).await;
-    world.from_memory().await;
+    world.remembered().await;
     let World { direct, pushed, .. } = world;
     let count = async || -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'listener'")

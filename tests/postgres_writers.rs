@@ -90,7 +90,7 @@ impl Transaction {
                 Step::Nested(writes, kept) => {
                     let writes: String = writes.iter().map(write).collect();
                     let end = if *kept { "RELEASE s" } else { "ROLLBACK TO s" };
-                    sql += &format!("SAVEPOINT s; {writes} {end};");
+                    sql += &["SAVEPOINT s; ", &writes, end, ";"].concat();
                 }
             }
         }
