@@ -244,9 +244,12 @@ async fn a_trigger_that_is_off_is_an_error_and_turning_it_on_changes_the_revisio
         Why::Disabled { on: "topics".into() },
         "not for replication"
     );
-    Revisions::install(&world.pool, &["topics"]).await.unwrap();
+    run(&world.pool, "ALTER TABLE topics ENABLE ALWAYS TRIGGER cache_core_4").await;
     let after = world.revision("topics").await;
     assert_ne!(after, before);
+    run(&world.pool, "ALTER TABLE topics DISABLE TRIGGER ALL").await;
+    Revisions::install(&world.pool, &["topics"]).await.unwrap();
+    assert_ne!(world.revision("topics").await, after);
 
     run(&world.pool, "ALTER TABLE events_2_2 DISABLE TRIGGER USER").await;
     assert_eq!(
@@ -322,19 +325,66 @@ async fn a_name_is_looked_up_on_the_search_path_of_who_asks() {
 }
 
 #[tokio::test]
+async fn a_partition_that_is_being_detached_is_gone_for_readers_and_for_the_revision() {
+    let world = World::new().await;
+    // Otherwise detaching would add it, and that alone would change the revision.
+    run(
+        &world.pool,
+        "ALTER TABLE events_1 ADD CHECK (day IS NOT NULL AND day = 1)",
+    )
+    .await;
+    let before = world.revision("events").await;
+    let mut reader = world.pool.begin().await.unwrap();
+    run(&mut *reader, "SELECT FROM events").await;
+    // It waits for the reader, and new readers do not see the partition by then.
+    let pool = world.pool.clone();
+    let detach =
+        tokio::spawn(async move { run(&pool, "ALTER TABLE events DETACH PARTITION events_1 CONCURRENTLY").await });
+    let rows = async || {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
+    };
+    while rows().await == 10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!detach.is_finished());
+    assert_ne!(world.revision("events").await, before);
+    reader.rollback().await.unwrap();
+    detach.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dump_that_is_restored_is_still_installed() {
     let world = World::new().await;
-    // What `pg_dump` does with the tables of the revisions: names in place of oids.
-    let kept: Vec<String> = sqlx::query_scalar("SELECT relation::text FROM cache_core.watched ORDER BY id")
-        .fetch_all(&world.pool)
-        .await
+    run(
+        &world.pool,
+        "UPDATE topics SET title = ''; INSERT INTO events VALUES (11, 1)",
+    )
+    .await;
+    let source = world.pool.connect_options();
+    let mut dump = server().program("pg_dump");
+    dump.args(["--inserts", "--host=127.0.0.1", "--username=postgres"]);
+    let dump = dump
+        .args(["--port", &source.get_port().to_string(), source.get_database().unwrap()])
+        .output()
         .unwrap();
-    assert_eq!(kept, ["events", "family", "tasks", "topics"]);
-    let mut connection: PgConnection = PgConnection::connect_with(&world.pool.connect_options()).await.unwrap();
-    run(&mut connection, "SET search_path = ''").await;
-    let kept: String = sqlx::query_scalar("SELECT relation::pg_catalog.text FROM cache_core.watched LIMIT 1")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(kept, "public.events");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    // What is for `psql` alone begins with a backslash.
+    let sql = String::from_utf8(dump.stdout).unwrap();
+    let sql: Vec<&str> = sql.lines().filter(|line| !line.starts_with('\\')).collect();
+    let target = server().new_database().await;
+    run(&mut PgConnection::connect_with(&target).await.unwrap(), &sql.join("\n")).await;
+
+    let pool = PgPool::connect_with(target).await.unwrap();
+    let revisions = Revisions::new(pool.clone());
+    let restored = World { pool, revisions };
+    assert_eq!(restored.revision("topics").await.to_string(), "topics@1");
+    assert_ne!(restored.revision("topics").await, world.revision("topics").await);
+    restored.changes("UPDATE topics SET title = 'new'", &["topics"]).await;
+    restored
+        .changes("INSERT INTO events_2_2 VALUES (12, 2)", &["events"])
+        .await;
+    Revisions::install(&restored.pool, &ALL).await.unwrap();
 }

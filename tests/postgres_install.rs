@@ -5,6 +5,8 @@
 #[path = "support/postgres.rs"]
 mod postgres;
 
+use std::time::Duration;
+
 use cache_core::postgres::{Revisions, RevisionsError, Why};
 use futures::future::join_all;
 use postgres::server;
@@ -68,6 +70,11 @@ async fn what_is_in_place_is_found_without_a_lock() {
     Revisions::install(&pool, &ALL).await.unwrap();
     let mut other = pool.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE topics, tasks, \"Other\".\"Order Items\", events IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    // Nor is anybody waited for who installs something else.
+    sqlx::raw_sql("SELECT pg_advisory_xact_lock(7162953874205161823)")
         .execute(&mut *other)
         .await
         .unwrap();
@@ -143,7 +150,12 @@ async fn uninstalling_leaves_nothing() {
     )
     .await;
     assert_ne!(catalogs(&pool).await, before);
-    run(&pool, "DROP TABLE events_2").await;
+    // What is detached keeps the trigger for truncation.
+    run(
+        &pool,
+        "DROP TABLE events_2; ALTER TABLE events DETACH PARTITION events_1",
+    )
+    .await;
     Revisions::uninstall(&pool).await.unwrap();
     assert_eq!(catalogs(&pool).await, before);
     Revisions::uninstall(&pool).await.unwrap();
@@ -159,4 +171,79 @@ async fn uninstalling_keeps_a_schema_that_others_use() {
     Revisions::uninstall(&pool).await.unwrap();
     run(&pool, "SELECT FROM cache_core.theirs").await;
     Revisions::install(&pool, &["topics"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn uninstalling_some_keeps_the_others() {
+    let pool = database().await;
+    let revisions = Revisions::install(&pool, &ALL).await.unwrap();
+    let before = revisions.revision(&["topics"]).await.unwrap();
+    Revisions::uninstall_tables(&pool, &["tasks", "nowhere", "events"])
+        .await
+        .unwrap();
+    assert_eq!(revisions.revision(&["topics"]).await.unwrap(), before);
+    let error = revisions.revision(&ALL).await.unwrap_err();
+    let RevisionsError::Unwatched(unwatched) = &error else {
+        panic!("{error}")
+    };
+    let names: Vec<&str> = unwatched.iter().map(|table| &*table.table).collect();
+    assert_eq!(names, ["events", "tasks"]);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 4, "two on each of the others");
+}
+
+#[tokio::test]
+async fn a_table_that_stays_in_use_is_an_error_and_the_others_are_installed() {
+    let pool = database().await;
+    let mut writer = pool.begin().await.unwrap();
+    sqlx::raw_sql("INSERT INTO topics VALUES (1)")
+        .execute(&mut *writer)
+        .await
+        .unwrap();
+    let builder = Revisions::builder().lock_timeout(Duration::from_millis(1));
+    let error = builder.clone().install(&pool, &["events", "topics"]).await.unwrap_err();
+    assert!(
+        matches!(&error, RevisionsError::Busy { table, .. } if table == "topics"),
+        "{error}"
+    );
+    Revisions::new(pool.clone()).revision(&["events"]).await.unwrap();
+    writer.commit().await.unwrap();
+    builder.install(&pool, &["events", "topics"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_newer_version_has_installed_is_left_alone() {
+    let pool = database().await;
+    Revisions::install(&pool, &["topics"]).await.unwrap();
+    run(
+        &pool,
+        "CREATE OR REPLACE FUNCTION cache_core.version() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1000'",
+    )
+    .await;
+    let before = catalogs(&pool).await;
+    for error in [
+        Revisions::install(&pool, &["topics", "tasks"])
+            .await
+            .map(drop)
+            .unwrap_err(),
+        Revisions::uninstall(&pool).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, RevisionsError::Newer { found: 1000 }), "{error}");
+    }
+    assert_eq!(catalogs(&pool).await, before);
+}
+
+#[tokio::test]
+async fn a_schema_of_somebody_else_is_not_trusted() {
+    let pool = database().await;
+    run(
+        &pool,
+        "CREATE ROLE squatter; CREATE SCHEMA cache_core AUTHORIZATION squatter",
+    )
+    .await;
+    let error = Revisions::install(&pool, &["topics"]).await.unwrap_err();
+    assert!(matches!(error, RevisionsError::Denied { .. }), "{error}");
 }

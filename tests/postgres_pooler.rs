@@ -1,4 +1,4 @@
-//! Behind PgBouncer in transaction mode, where nothing that belongs to a session can be relied on.
+//! Behind `PgBouncer` in transaction mode, where nothing that belongs to a session can be relied on.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -24,7 +24,7 @@ impl Drop for Pooler {
     }
 }
 
-/// A PgBouncer in front of a database, with fewer connections than there are clients.
+/// A `PgBouncer` in front of a database, with fewer connections than there are clients.
 fn pooler(database: &PgConnectOptions) -> (Pooler, PgConnectOptions) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let name = database.get_database().unwrap();

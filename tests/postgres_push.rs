@@ -329,3 +329,25 @@ async fn a_lease_that_ends_before_the_heartbeat_is_refused() {
         assert!(matches!(error, RevisionsError::Lease { .. }), "{error}");
     }
 }
+
+#[test]
+fn memory_ends_with_the_runtime_of_the_listener() {
+    for runtime in [
+        tokio::runtime::Builder::new_current_thread(),
+        tokio::runtime::Builder::new_multi_thread(),
+    ] {
+        let mut runtime = runtime;
+        let runtime = runtime.enable_all().build().unwrap();
+        let world = runtime.block_on(async {
+            let world = World::new(true, never()).await;
+            world.remembered().await;
+            world
+        });
+        // Memory answers anywhere.
+        futures::executor::block_on(world.pushed.revision(&TABLES)).unwrap();
+        drop(runtime);
+        let error = futures::executor::block_on(world.pushed.revision(&TABLES)).unwrap_err();
+        assert!(matches!(error, RevisionsError::NoRuntime), "{error}");
+        assert!(!world.listening().is_current);
+    }
+}

@@ -268,6 +268,54 @@ async fn folding_some_rows_changes_no_revision() {
     }
 }
 
+#[tokio::test]
+async fn a_writer_who_could_fail_by_folding_does_not_fold() {
+    let pool = database().await;
+    Revisions::install(&pool, &TABLES).await.unwrap();
+    for isolation in ["REPEATABLE READ", "SERIALIZABLE"] {
+        run(
+            &pool,
+            "UPDATE a SET n = 1 WHERE id = 1; COMMIT; UPDATE a SET n = 2 WHERE id = 1",
+        )
+        .await;
+        let mut writer = pool.acquire().await.unwrap();
+        run(
+            &mut *writer,
+            &format!("BEGIN ISOLATION LEVEL {isolation}; UPDATE b SET n = 1 WHERE id = 1"),
+        )
+        .await;
+        // What it sees is gone by now.
+        run(&pool, "SELECT cache_core.fold_all()").await;
+        run(&mut *writer, "SELECT cache_core.fold_all(); COMMIT").await;
+    }
+}
+
+#[tokio::test]
+async fn a_publication_of_all_tables_forbids_nothing() {
+    let pool = database().await;
+    let revisions = Revisions::install(&pool, &TABLES).await.unwrap();
+    run(&pool, "CREATE PUBLICATION everything FOR ALL TABLES").await;
+    run(&pool, "UPDATE a SET n = 1 WHERE id = 1").await;
+    let before = revisions.revision(&["a"]).await.unwrap();
+    run(&pool, "SELECT cache_core.fold_all()").await;
+    assert_eq!(revisions.revision(&["a"]).await.unwrap(), before);
+    Revisions::uninstall(&pool).await.unwrap();
+}
+
+/// A failover that loses commits, or a crash where commits are not written through.
+#[tokio::test]
+async fn what_replaces_a_lost_commit_is_another_revision() {
+    let pool = database().await;
+    let revisions = Revisions::install(&pool, &TABLES).await.unwrap();
+    run(&pool, "UPDATE a SET n = 1 WHERE id = 1").await;
+    let before = revisions.revision(&["a"]).await.unwrap();
+    run(&pool, "TRUNCATE cache_core.changes").await;
+    run(&pool, "UPDATE a SET n = 2 WHERE id = 1").await;
+    let after = revisions.revision(&["a"]).await.unwrap();
+    assert_eq!(commits(&after), commits(&before));
+    assert_ne!(after, before);
+}
+
 /// Folds happen in the transactions of writers: in what order these end makes no difference to the sum.
 #[tokio::test]
 async fn folding_waits_for_nobody_and_changes_no_revision() {

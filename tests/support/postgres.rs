@@ -140,6 +140,11 @@ impl Server {
             .database("postgres")
     }
 
+    /// One of the programs that come with it, as who owns the server.
+    pub fn program(&self, name: &str) -> Command {
+        as_owner(&self.binaries, self.owner, &self.folder, name)
+    }
+
     /// Crashes the server and starts it again, on the same port.
     pub fn crash(&self) {
         self.stop("immediate");
@@ -153,11 +158,7 @@ impl Server {
             .lock()
             .expect("no test failed while it restarted the server");
         let data = self.folder.join("data");
-        succeed(
-            as_owner(&self.binaries, self.owner, &self.folder, "pg_ctl")
-                .args(["stop", "-m", mode, "-D"])
-                .arg(data),
-        );
+        succeed(self.program("pg_ctl").args(["stop", "-m", mode, "-D"]).arg(data));
         running.wait().expect("it is our child");
     }
 
@@ -273,7 +274,8 @@ fn owner() -> Option<(u32, u32)> {
 
 /// One of Postgres's programs, as the owner of the folder.
 fn as_owner(binaries: &Path, owner: Option<(u32, u32)>, folder: &Path, name: &str) -> Command {
-    let mut command = Command::new(binaries.join(name));
+    let beside = binaries.join(name);
+    let mut command = Command::new(if beside.exists() { beside } else { name.into() });
     if let Some((user, group)) = owner {
         command.uid(user).gid(group);
     }

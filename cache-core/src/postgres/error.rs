@@ -114,7 +114,7 @@ pub struct Unwatched {
 /// use cache_core::postgres::Why;
 ///
 /// let why = Why::Disabled { on: "topics".into() };
-/// assert_eq!(why.to_string(), "the trigger on topics is disabled: `ALTER TABLE … ENABLE ALWAYS TRIGGER …`");
+/// assert_eq!(why.to_string(), "the trigger on topics is disabled: run `Revisions::install` again");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -170,10 +170,7 @@ impl fmt::Display for Why {
             Self::NotInstalled => f.write_str("not installed: run `Revisions::install` with it"),
             Self::NoTrigger { on } => write!(f, "{on} has no trigger: run `Revisions::install` again"),
             Self::Disabled { on } => {
-                write!(
-                    f,
-                    "the trigger on {on} is disabled: `ALTER TABLE … ENABLE ALWAYS TRIGGER …`"
-                )
+                write!(f, "the trigger on {on} is disabled: run `Revisions::install` again")
             }
             Self::NotLogged { on } => write!(
                 f,

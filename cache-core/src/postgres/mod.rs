@@ -24,6 +24,30 @@
 //! }
 //! # }
 //! ```
+//!
+//! # What is seen
+//! Every commit that inserted, updated or deleted a row, or truncated, and no others: by statements, `COPY`, `MERGE`, cascades,
+//! functions, into a partition or a child directly, and by logical replication. Counted when it commits, not when it wrote. Beside
+//! that, whatever rewrites the table, adds a column, or attaches or detaches a partition. Not seen is what changes names alone, such as
+//! `RENAME COLUMN`, and what `DROP COLUMN` drops.
+//!
+//! # What it costs
+//! A transaction that changes a watched table adds one row to a small table, once for each such table, however many rows it
+//! changes. Writers do not wait for each other, cannot deadlock and cannot fail because of it. With
+//! [`notify`](RevisionsBuilder::notify) they commit one after the other, which costs much throughput where many write at once.
+//! Asking is one round trip; with a [listener](Revisions::listen) most calls are none. Rows are folded on the way, by writers or, where
+//! all of these run under `REPEATABLE READ` or above, by readers. As with any table in which rows come and go, a transaction that stays
+//! open for hours keeps them from being cleared away, and makes asking slower until it ends.
+//!
+//! # In operation
+//! - **Rights.** To install, a role has to own the tables and may create a schema; the triggers then run with its rights. To read, a
+//!   role needs `GRANT USAGE ON SCHEMA cache_core`. To write, none.
+//! - **`PgBouncer`** in transaction mode is fine, but for listening: [`Listen::connection`] goes around it.
+//! - **Standbys** answer for what they have replayed: ask the server that the data is read from. They cannot be listened to.
+//! - **Dumps** that are restored are still installed, and have revisions of their own.
+//! - **Publications** of all tables include `cache_core`: give the subscriber that schema too, or name the tables that are published.
+//! - **After a failover** that lost commits, what replaces them is another revision.
+//! - **To remove it**, [`Revisions::uninstall`]. Whoever still asks then gets [`RevisionsError::NotInstalled`].
 
 mod ask;
 mod error;

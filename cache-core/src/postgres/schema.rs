@@ -22,14 +22,14 @@ pub(super) const TAKE_TURNS: &str = "SELECT pg_catalog.pg_advisory_xact_lock(716
 /// Folds rows of all tables, for a reader who found many.
 pub(super) const FOLD: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT cache_core.fold_all()";
 
-/// Everything that has triggers of ours, or had.
+/// Everything that has triggers of ours, or had. What is watched comes first: after that, no trigger is anybody's.
 pub(super) const TOUCHED: &str = "
     SELECT pg_catalog.int8(t.relation), t.relation::pg_catalog.regclass::pg_catalog.text FROM (
-        SELECT w.relation::pg_catalog.oid FROM cache_core.watched AS w
-        UNION SELECT g.tgrelid FROM pg_catalog.pg_trigger AS g
+        SELECT w.relation::pg_catalog.oid, 1 FROM cache_core.watched AS w
+        UNION ALL SELECT g.tgrelid, 2 FROM pg_catalog.pg_trigger AS g
         WHERE g.tgfoid OPERATOR(pg_catalog.=) 'cache_core.changed()'::pg_catalog.regprocedure
         AND g.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-    ) AS t (relation)";
+    ) AS t (relation, step) GROUP BY t.relation ORDER BY pg_catalog.min(t.step)";
 
 /// Removes what [`CREATE`] made, once nothing is watched. What others have put into the schema stays, and then so does the schema.
 pub(super) const DROP: &str = "

@@ -5,6 +5,16 @@
 -- would do as well, but costs each call.)
 
 CREATE SCHEMA IF NOT EXISTS cache_core;
+-- Whoever owns a schema can put other functions in the place of those in it, which writers then would run with our rights.
+DO $owner$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_namespace AS n
+        WHERE n.nspname OPERATOR(pg_catalog.=) 'cache_core'::pg_catalog.name
+        AND n.nspowner OPERATOR(pg_catalog.=) CURRENT_USER::pg_catalog.regrole
+    ) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'the schema cache_core belongs to another role';
+    END IF;
+END $owner$;
 COMMENT ON SCHEMA cache_core IS 'Revisions of tables, for caches. Installed and removed by the Rust library cache-core.';
 
 -- A table that dumps write by its name, so that what is restored from one is still installed.

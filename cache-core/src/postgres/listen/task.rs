@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::Listen;
 use super::memory::{Memory, Question};
 use crate::postgres::ask::{answers, fetch_from, question};
-use crate::postgres::error::is_lost;
+use crate::postgres::error::{RevisionsError, is_lost};
 use crate::postgres::schema::FOLD;
 
 /// What notifications are sent to.
@@ -62,8 +62,18 @@ impl Connector {
     }
 }
 
+/// However the task ends (its runtime may be shut down while handles live on), nothing it knew holds any longer.
+struct End(Arc<Memory>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.lost(RevisionsError::NoRuntime);
+    }
+}
+
 /// Until it is aborted.
 pub(super) async fn run(memory: Arc<Memory>, connector: Connector) {
+    let _end = End(Arc::clone(&memory));
     let mut backoff = BACKOFF.0;
     loop {
         let error = match connector.connect().await {
