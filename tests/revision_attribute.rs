@@ -205,7 +205,9 @@ async fn a_change_serves_the_old_value_and_is_refreshed_once() {
 
         // What has been outdated for too long is waited for.
         db.core.change();
-        tokio::time::advance(300 * SECOND).await;
+        tokio::time::advance(299 * SECOND).await;
+        refreshed(&db, Fate::Fail).await;
+        tokio::time::advance(SECOND).await;
         assert_eq!(
             what(db.core.answer(Fate::Return, core::lookup(&db)).await),
             (3, Status::Reloaded)
@@ -243,7 +245,7 @@ async fn the_arguments_form_the_key_but_for_the_source() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_fails_serves_the_value_at_hand() {
     isolated(async {
         let db = filled().await;
@@ -254,6 +256,11 @@ async fn a_source_that_fails_serves_the_value_at_hand() {
         let error = tail::last_error().unwrap();
         assert_eq!(error.during(), During::Revision);
         assert_eq!(error.to_string(), "reading the revision failed: the database is down");
+        tokio::time::advance(299 * SECOND).await;
+        assert_eq!(what(tail::lookup(&db, 1, "eu").await), (1, Status::Unverified));
+        tokio::time::advance(SECOND).await;
+        assert!(tail(&db, 1, "eu").now_or_never().is_none(), "for `max_stale`");
+        drop(db.tail.rows.started().await);
         // Without a value there is a load.
         assert_eq!(db.tail.answer(Fate::Return, tail(&db, 3, "eu")).await, Ok(2));
 
@@ -285,10 +292,10 @@ async fn a_failed_refresh_is_told_until_one_succeeds() {
 
         // Not at once again, by whoever comes next, and then by one.
         assert_eq!(what(core::lookup(&db).await), (1, Status::Stale));
-        assert!(!db.core.rows.has_started().await && core::last_error().is_some());
+        assert!(core::stats().refreshes == 1 && core::last_error().is_some());
         tokio::time::advance(4 * SECOND).await;
         assert_eq!(what(core::lookup(&db).await), (1, Status::Stale));
-        assert!(!db.core.rows.has_started().await);
+        assert_eq!(core::stats().refreshes, 1);
         tokio::time::advance(SECOND).await;
         refreshed(&db, Fate::Panic).await;
         let error = core::last_error().unwrap();
@@ -535,7 +542,8 @@ async fn a_warm_up_brings_what_is_missing_or_outdated() {
             async move {
                 db.tail.answer(Fate::Return, tail(db, user, "eu")).await.unwrap();
                 if user == 1 {
-                    db.core.answer(Fate::Return, core(db)).await.unwrap();
+                    let found = db.core.answer(Fate::Return, core::lookup(db)).await;
+                    assert_eq!(what(found), (2, Status::Reloaded));
                 }
             }
         })

@@ -327,7 +327,7 @@ pub fn cached_batch(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `revision = expr` | a value or a future of a value that is `Eq + Clone + Send + Sync + 'static`, or of a `Result` of one; the arguments in it stand for references | must be there |
+/// | `revision = expr` | a value or a future of a value that is `Eq + Clone + Send + Sync + 'static`, or of a `Result` of one; the arguments in it stand for references; of a reference, such as `&str`, the owned form is kept; a `?` breaks off the reading, and not the call | must be there |
 /// | `on_change = "reload"` | a call that reads another revision waits for a new value; all who do share one load | this |
 /// | `on_change = "stale"` | it is given the old value, and one new one is brought in the background, unless the old one has not been up to date for `max_stale` | |
 /// | `max_stale = "5m"` | for how long a value may serve that is outdated, or while the revision cannot be read; counted from when it was last known to be up to date | 60 s |
@@ -343,7 +343,7 @@ pub fn cached_batch(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The handle has `summary::lookup(&db)`, which returns a [`Lookup`](../cache_core/revision/struct.Lookup.html) with value, status,
 /// age and revision; `force(&db)`, which rebuilds now; `last_error()`, the last failure that no caller was told of, until what
-/// failed has succeeded; and `invalidate`, `clear`, `peek`, `uncached`, `stats` and `cache` as others have, but no `insert`,
+/// failed has succeeded, or `clear`; and `invalidate`, `clear`, `peek`, `uncached`, `stats` and `cache` as others have, but no `insert`,
 /// since a value that is not loaded has no revision. For a method, with `skip(self)`, these are `summary_lookup`, `summary_force`,
 /// `summary_last_error`, `summary_cache` and `summary_uncached`.
 #[proc_macro_attribute]

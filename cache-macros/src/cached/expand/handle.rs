@@ -49,6 +49,10 @@ impl<'p> Code<'p> {
         let parameters: Vec<_> = self.kept().map(Argument::declared).collect();
         let given = self.given();
         let values = self.value_companions(&parameters);
+        let of_clear = match self.revision() {
+            Some(_) => "Evicts every entry, resets the statistics, and forgets what went wrong.",
+            None => "Evicts every entry, and resets the statistics.",
+        };
         let of_batch = self.batch().map(|batch| self.batch_companions(batch));
         quote! {
             #shell
@@ -82,7 +86,7 @@ impl<'p> Code<'p> {
                     #private::handle::invalidate::<Self, _>(#given)
                 }
 
-                #[doc = "Evicts every entry, and resets the statistics."]
+                #[doc = #of_clear]
                 #vis fn clear() -> impl ::core::future::Future<Output = ()> {
                     #private::handle::clear::<Self>()
                 }
