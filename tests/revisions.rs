@@ -461,7 +461,7 @@ async fn a_load_of_ones_own_is_waited_for_by_one_caller() {
         assert_eq!(what(&soon(it.clone().get_here()).await.unwrap()), (1, Status::Stale));
     }
     read.go_on();
-    assert_eq!(soon(bringing).await.unwrap().unwrap().value, 2);
+    assert_eq!(what(&soon(bringing).await.unwrap().unwrap()), (2, Status::Reloaded));
     assert_eq!(it.data.reads(), 2);
 }
 

@@ -15,7 +15,7 @@ use crate::background::{self, Timer};
 use crate::cache::Cache;
 use crate::freshness::LoadTimeout;
 use crate::key::{Key, Value};
-use crate::load::{Load, Run};
+use crate::load::{Accepts, Load, Run};
 use crate::outcome::Outcome;
 use crate::shared::Shared;
 use crate::stats::Count;
@@ -135,6 +135,7 @@ struct Left<K, V> {
     shared: Arc<Shared<K, V>>,
     hash: u64,
     key: K,
+    accepts: Option<Accepts<V>>,
     is_reload: bool,
 }
 
@@ -145,6 +146,7 @@ impl<K: Key, V: Value> Left<K, V> {
             shared: Arc::clone(load.shared()),
             hash,
             key,
+            accepts: load.acceptable(),
             is_reload: load.is_reload(),
         }
     }
@@ -153,7 +155,8 @@ impl<K: Key, V: Value> Left<K, V> {
         if self.is_reload {
             return None;
         }
-        self.shared.fallback(self.hash, &self.key)
+        let accepts = |value: &V| self.accepts.as_ref().is_none_or(|accepts| accepts(value));
+        self.shared.fallback(self.hash, &self.key, accepts)
     }
 
     fn instead<T, R: Outcome<T, Value = V>>(&self, outcome: R) -> R {

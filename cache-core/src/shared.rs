@@ -22,7 +22,7 @@ use crate::key::{Key, Value};
 use crate::observer::{Cause, Observers, Reason};
 use crate::reaper::{self, Reclaim};
 use crate::registry::{Capacity, Kind, Registered, Registration};
-use crate::revision::{About, Gate, Rule};
+use crate::revision::{About, BackgroundError, Gate, Rule};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store, hashing};
 use crate::tag::{self, Evict, Index, Tag, Tags};
@@ -293,12 +293,15 @@ impl<K: Key, V: Value> Shared<K, V> {
     }
 
     /// The value that serves for one whose load has failed, or takes too long.
-    pub(crate) fn fallback<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<V> {
+    pub(crate) fn fallback<Q>(&self, hash: u64, key: &Q, accepts: impl Fn(&V) -> bool) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
         if !self.freshness.serves_stale() {
             return None;
         }
-        let serve = |entry: &Arc<Entry<K, V>>, standing| (entry.value.clone(), standing);
-        let (value, standing) = self.store.look(hash, key, Look::Peek, &self.clock, serve)?;
+        let serve = |entry: &Arc<Entry<K, V>>, standing| accepts(&entry.value).then(|| (entry.value.clone(), standing));
+        let (value, standing) = self.store.look(hash, key, Look::Peek, &self.clock, serve).flatten()?;
         if !standing.is_fresh() {
             self.counters.one(Count::Stale);
         }
@@ -607,6 +610,8 @@ pub(crate) struct Claim {
     clock: Clock,
     /// What is claimed, if it is a value whose revision has changed, and not one whose time is over.
     outdated: Option<Arc<About>>,
+    /// Nobody waits for the new value, or hears of it if none comes.
+    pub(crate) is_silent: bool,
 }
 
 impl Claim {
@@ -615,6 +620,7 @@ impl Claim {
             entry,
             clock,
             outdated: None,
+            is_silent: false,
         }
     }
 
@@ -623,6 +629,15 @@ impl Claim {
             entry,
             clock,
             outdated: Some(outdated),
+            is_silent: false,
+        }
+    }
+
+    /// The load of the new value has panicked, or what came after it.
+    pub(crate) fn note_panic<K: Key, V: Value>(&self, shared: &Shared<K, V>, hash: u64) {
+        if let (true, Some(outdated)) = (self.is_silent, &self.outdated) {
+            let error = BackgroundError::refresh("it panicked".to_owned(), None);
+            shared.gate().failures.note(hash, Arc::downgrade(outdated), error);
         }
     }
 

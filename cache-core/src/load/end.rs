@@ -100,6 +100,9 @@ impl<K: Key, V: Value> Load<K, V> {
                 claim.postpone(self.shared.freshness.retry_after);
             }
         }
+        if let (Ending::Panicked, Some(claim)) = (&ending, &self.claim) {
+            claim.note_panic(&self.shared, self.hash);
+        }
         self.claim = None;
         self.count(Count::LoadFailures);
         self.shared.observers().write_failure(|| self.key.clone());

@@ -35,6 +35,8 @@ impl<K: Key, V: Value> Load<K, V> {
     /// Waits for the load of somebody else, as long as there is one. `None` when this caller has to load. It may be dropped
     /// and called again.
     pub(crate) async fn join(&mut self) -> Option<Joined<V>> {
+        // What is there and will not do. To find that out is foreign code, and so is the last drop of a value: not under the lock.
+        let mut refused: Option<Arc<Entry<K, V>>> = None;
         loop {
             if matches!(self.stage, Stage::Leading(_) | Stage::Outside) {
                 return None;
@@ -49,7 +51,7 @@ impl<K: Key, V: Value> Load<K, V> {
             // Who is to bring a new value is not to be content with the old one.
             let look = || {
                 let present = shared.recheck(hash, key, self.claim.is_none() && !self.is_reload);
-                present.filter(|entry| self.accepts(&entry.value))
+                present.filter(|entry| refused.as_ref().is_none_or(|refused| !Arc::ptr_eq(refused, entry)))
             };
             let entered = shared.flights.enter(hash, key, look, || shared.now(), || self.origin());
             let missed = matches!(self.stage, Stage::Missed);
@@ -60,6 +62,10 @@ impl<K: Key, V: Value> Load<K, V> {
                 return Some(Joined::Loaded(value));
             }
             if let Entered::Present(entry) = entered {
+                if !self.accepts(&entry.value) {
+                    refused = Some(entry);
+                    continue;
+                }
                 self.count(if missed { Count::Hits } else { Count::Coalesced });
                 shared.count_if_stale(&entry);
                 return Some(Joined::Loaded(entry.value.clone()));
@@ -90,6 +96,7 @@ impl<K: Key, V: Value> Load<K, V> {
                     return None;
                 }
             };
+            refused = None;
             let _waiting = wait_for(&waiter, shared);
             match waiter.await {
                 // It began too early, or it is of another revision: this load is another one.
@@ -162,7 +169,7 @@ impl<K: Key, V: Value> Load<K, V> {
         if self.is_reload || self.is_outside() {
             return None;
         }
-        self.shared.fallback(self.hash, &self.key)
+        self.shared.fallback(self.hash, &self.key, |value| self.accepts(value))
     }
 
     /// What the caller returns of the outcome of its own load.

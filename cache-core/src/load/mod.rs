@@ -45,7 +45,7 @@ pub(crate) struct Load<K: Key, V: Value> {
 }
 
 /// Whether a value will do.
-type Accepts<V> = Box<dyn Fn(&V) -> bool + Send + Sync>;
+pub(crate) type Accepts<V> = Arc<dyn Fn(&V) -> bool + Send + Sync>;
 
 enum Stage<K, V> {
     /// Has not entered the table.
@@ -178,13 +178,18 @@ impl<K: Key, V: Value> Load<K, V> {
 
     /// For one whom not every value will do that somebody else brings.
     pub(crate) fn accepting(mut self, accepts: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
-        self.accepts = Some(Box::new(accepts));
+        self.accepts = Some(Arc::new(accepts));
         self
     }
 
     /// Whether a value will do.
     fn accepts(&self, value: &V) -> bool {
         self.accepts.as_ref().is_none_or(|accepts| accepts(value))
+    }
+
+    /// Which values will do, for one who goes on without the load.
+    pub(crate) fn acceptable(&self) -> Option<Accepts<V>> {
+        self.accepts.clone()
     }
 
     /// The value that is served while this brings a new one, if that is so; and whether this has to load, because nobody else
@@ -199,6 +204,9 @@ impl<K: Key, V: Value> Load<K, V> {
             Some(flight) => {
                 self.stage = Stage::Leading(flight);
                 self.count(Count::Refreshes);
+                if let Some(claim) = &mut self.claim {
+                    claim.is_silent = true;
+                }
                 true
             }
             None => {

@@ -147,20 +147,20 @@ pub(crate) struct Failures {
 struct Noted {
     /// Of the key.
     hash: u64,
-    /// What was served in spite of it, if anything was.
-    served: Option<Weak<About>>,
+    /// What was served in spite of it.
+    served: Weak<About>,
     error: BackgroundError,
 }
 
 impl Noted {
     fn is_over(&self) -> bool {
-        self.served.as_ref().is_some_and(|served| served.strong_count() == 0)
+        self.served.strong_count() == 0
     }
 }
 
 impl Failures {
     /// Notes a failure for the key of this hash.
-    pub(crate) fn note(&self, hash: u64, served: Option<Weak<About>>, error: BackgroundError) {
+    pub(crate) fn note(&self, hash: u64, served: Weak<About>, error: BackgroundError) {
         let during = error.during;
         self.change(|list| {
             let is_it = |it: &Noted| it.hash == hash && it.error.during == during;
@@ -171,13 +171,12 @@ impl Failures {
         });
     }
 
-    /// Notes that it succeeded.
+    /// Notes that it succeeded. What is over goes as well, so that whoever succeeds does not look for it again and again.
     pub(crate) fn forget(&self, hash: u64, during: During) {
         if self.count.load(Ordering::Relaxed) > 0 {
             self.change(|list| {
                 let is_it = |it: &Noted| it.hash == hash && it.error.during == during;
-                let at = list.iter().position(is_it);
-                at.map(|at| list.remove(at))
+                list.extract_if(.., |it| is_it(it) || it.is_over()).collect::<Vec<_>>()
             });
         }
     }

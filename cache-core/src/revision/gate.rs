@@ -9,9 +9,9 @@
 //! was made for the very same revision.
 //!
 //! The number is read and raised with sequential consistency: a call that does not see the number of a load read its revision
-//! before that load read its data.
+//! before that load read its data. It says nothing in another cache, into which a value may be put by hand.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{self, Ordering};
 use std::time::Duration;
 
 use super::OnChange;
@@ -41,7 +41,23 @@ impl Default for Rule {
     }
 }
 
+/// The number of a load, or how many have begun, in one cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number {
+    cache: u64,
+    loads: u64,
+}
+
+impl Number {
+    /// Whether it is that of a load which began after so many others had.
+    pub(crate) fn is_after(self, others: Self) -> bool {
+        self.cache == others.cache && self.loads > others.loads
+    }
+}
+
 pub(crate) struct Gate {
+    /// Names the cache.
+    cache: u64,
     on_change: OnChange,
     max_stale: Nanos,
     /// Loads that have begun.
@@ -51,7 +67,10 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(rule: Rule) -> Self {
+        static NEXT: atomic::AtomicU64 = atomic::AtomicU64::new(0);
         Self {
+            // Only uniqueness matters, so no ordering does.
+            cache: NEXT.fetch_add(1, Ordering::Relaxed),
             on_change: rule.on_change,
             max_stale: nanos(rule.max_stale),
             loads: AtomicU64::new(0),
@@ -60,13 +79,20 @@ impl Gate {
     }
 
     /// How many loads have begun, for a call that has read its revision.
-    pub(crate) fn loads(&self) -> u64 {
-        self.loads.load(Ordering::SeqCst)
+    pub(crate) fn loads(&self) -> Number {
+        self.number(self.loads.load(Ordering::SeqCst))
     }
 
     /// The number of a load that is about to begin.
-    pub(crate) fn begin(&self) -> u64 {
-        self.loads.fetch_add(1, Ordering::SeqCst) + 1
+    pub(crate) fn begin(&self) -> Number {
+        self.number(self.loads.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn number(&self, loads: u64) -> Number {
+        Number {
+            cache: self.cache,
+            loads,
+        }
     }
 
     /// Whether an outdated value is served while a new one is brought.

@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 
 use super::failure::{BackgroundError, During, SourceError};
 use super::revised::{About, Revised, Revision};
-use super::{Gate, Lookup, Status};
+use super::{Gate, Lookup, Number, Status};
 use crate::clock::{Clock, Nanos};
 use crate::key::{Key, Value};
 use crate::load::{Load, obtain};
@@ -41,7 +41,7 @@ pub struct Question<N> {
     /// When it began to read.
     asked_at: Nanos,
     /// How many loads had begun when it had read.
-    loads: u64,
+    loads: Number,
 }
 
 /// What a call has found: a value, or that it has to see to one.
@@ -64,6 +64,8 @@ struct Bring<K: Key, V: Value> {
     load: Load<K, Revised<V>>,
     /// What it will be kept under.
     revision: Option<Revision>,
+    /// Why that could not be read.
+    unread: Option<BackgroundError>,
     /// What is served meanwhile, if something is.
     served: Option<Weak<About>>,
 }
@@ -118,13 +120,19 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
         } else {
             self.see_revised(gate, hash, key, &question)
         };
-        match &question.revision {
-            Ok(_) => gate.failures.forget(hash, During::Revision),
-            Err(failure) => gate.failures.note(hash, seen.served(), failure.clone()),
-        }
+        let (revision, unread) = match question.revision {
+            Ok(revision) => {
+                gate.failures.forget(hash, During::Revision);
+                (Some(revision), None)
+            }
+            Err(failure) => (None, Some(failure)),
+        };
         let clock = self.clock().clone();
         let claim = match seen {
             Seen::Serve(value, status) => {
+                if let Some(failure) = unread {
+                    gate.failures.note(hash, Arc::downgrade(value.about()), failure);
+                }
                 return Looked {
                     found: Ok(value),
                     status,
@@ -135,7 +143,7 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             Seen::Changed(None) => Err(Status::Reloaded),
             Seen::Changed(Some(claim)) => Ok(claim),
         };
-        let revision = question.revision.ok().map(Revision::new);
+        let revision = revision.map(Revision::new);
         let load = if is_forced {
             Load::again(self, hash, owned(), labels)
         } else {
@@ -149,24 +157,30 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             Ok((claim, served)) => (load.with(Some(claim)), Status::Stale, Some(served)),
         };
         Looked {
-            found: Err(Bring { load, revision, served }),
+            found: Err(Bring {
+                load,
+                revision,
+                unread,
+                served,
+            }),
             status,
             clock,
         }
     }
 
     /// Whether a value that somebody else has loaded is good for a call that has read this revision, when so many loads had
-    /// begun; or for one that could not read any.
+    /// begun; or for one that could not read any. What was loaded after it had is, however long that took: otherwise such
+    /// callers would load one after the other.
     fn acceptable(
         self: &Arc<Self>,
         revision: Option<Revision>,
-        loads: u64,
+        loads: Number,
     ) -> impl Fn(&Revised<V>) -> bool + Send + Sync + use<K, V> {
         let shared = Arc::clone(self);
         move |value| {
             let about = value.about();
             match &revision {
-                None => !shared.gate().is_too_stale(about.staleness(shared.now())),
+                None => about.began_after(loads) || !shared.gate().is_too_stale(about.staleness(shared.now())),
                 Some(revision) => about.is_good_for(revision, loads),
             }
         }
@@ -224,16 +238,6 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
     }
 }
 
-impl<V> Seen<V> {
-    /// The value that serves, for one who does not hold it.
-    fn served(&self) -> Option<Weak<About>> {
-        match self {
-            Self::Serve(value, _) => Some(Arc::downgrade(value.about())),
-            Self::Nothing | Self::Changed(_) => None,
-        }
-    }
-}
-
 enum Seen<V> {
     /// A value, and what it is.
     Serve(Revised<V>, Status),
@@ -279,13 +283,7 @@ impl<K: Key, V: Value> Begun<K, V> {
             about,
             served,
         } = self;
-        let unwinding = Unwinding {
-            shared: &shared,
-            hash,
-            served: &served,
-        };
         let outcome = future.await;
-        drop(unwinding);
         let mut message = None;
         let has_failed = outcome.has_failed();
         if has_failed && served.is_some() {
@@ -293,7 +291,7 @@ impl<K: Key, V: Value> Begun<K, V> {
         }
         let kept = outcome.map(|value| Revised::new(value, about));
         let failures = &shared.gate().failures;
-        if let Some(message) = message {
+        if let (Some(message), Some(served)) = (message, served) {
             failures.note(hash, served, BackgroundError::refresh(message, kept.failure()));
         } else if !has_failed {
             failures.forget(hash, During::Refresh);
@@ -302,19 +300,37 @@ impl<K: Key, V: Value> Begun<K, V> {
     }
 }
 
-/// Notes that a load in the background panicked, of which nobody else hears.
-struct Unwinding<'l, K: Key, V: Value> {
-    shared: &'l Shared<K, Revised<V>>,
+/// A caller who could not read the revision, and is not told so if he is given a value.
+struct Unread<K, V> {
+    shared: Arc<Shared<K, Revised<V>>>,
     hash: u64,
-    served: &'l Option<Weak<About>>,
+    failure: BackgroundError,
 }
 
-impl<K: Key, V: Value> Drop for Unwinding<'_, K, V> {
-    fn drop(&mut self) {
-        if self.served.is_some() && std::thread::panicking() {
-            let error = BackgroundError::refresh("it panicked".to_owned(), None);
-            self.shared.gate().failures.note(self.hash, self.served.clone(), error);
+impl<K: Key, V: Value> Unread<K, V> {
+    fn new(failure: Option<BackgroundError>, shared: &Arc<Shared<K, Revised<V>>>, hash: u64) -> Option<Self> {
+        failure.map(|failure| Self {
+            shared: Arc::clone(shared),
+            hash,
+            failure,
+        })
+    }
+
+    fn note(this: Option<Self>, value: Option<&Revised<V>>) {
+        if let (Some(this), Some(value)) = (this, value) {
+            this.shared
+                .gate()
+                .failures
+                .note(this.hash, Arc::downgrade(value.about()), this.failure);
         }
+    }
+}
+
+/// How a call came to its value that was to be given an old one, if that is there still, and may have waited for a new one.
+fn status_of<V>(status: Status, served: Option<&Weak<About>>, value: Option<&Revised<V>>) -> Status {
+    match (served, value) {
+        (Some(served), Some(value)) if served.as_ptr() != Arc::as_ptr(value.about()) => Status::Reloaded,
+        _ => status,
     }
 }
 
@@ -331,11 +347,21 @@ where
     R: Mapped<T, Success = V, With<Revised<V>>: Outcome<R::As, Value = Revised<V>>>,
     F: Future<Output = R>,
 {
-    let Looked { found, status, clock } = looked;
+    let Looked {
+        found,
+        mut status,
+        clock,
+    } = looked;
     let outcome = match found {
         Ok(value) => Kept::<T, R>::hit(value),
-        Err(Bring { load, revision, .. }) => {
+        Err(Bring {
+            load,
+            revision,
+            unread,
+            served,
+        }) => {
             let (shared, hash) = (Arc::clone(load.shared()), load.hash());
+            let unread = Unread::new(unread, &shared, hash);
             let make = |()| {
                 // Its caller hears of a failure.
                 let begun = Begun::new(shared, hash, revision, None);
@@ -343,7 +369,11 @@ where
             };
             let keep_if = |kept: &Revised<V>| keep_if(kept.value());
             // In a box, so that the future of a hit has no room for it.
-            Box::pin(obtain((), |(): &()| Err(load), keep_if, make)).await
+            let outcome: Kept<T, R> = Box::pin(obtain((), |(): &()| Err(load), keep_if, make)).await;
+            let value = outcome.success();
+            status = status_of(status, served.as_ref(), value);
+            Unread::note(unread, value);
+            outcome
         }
     };
     Found { outcome, status, clock }
@@ -367,14 +397,22 @@ where
     let Looked { found, status, clock } = looked;
     let outcome = match found {
         Ok(value) => Kept::<T, R>::hit(value),
-        Err(Bring { load, revision, served }) => {
+        Err(Bring {
+            load,
+            revision,
+            unread,
+            served,
+        }) => {
             let (shared, hash) = (Arc::clone(load.shared()), load.hash());
+            let unread = Unread::new(unread, &shared, hash);
             let make = |()| {
                 let begun = Begun::new(shared, hash, revision, served);
                 begun.run::<T, R, F>(make(), describe)
             };
             let keep_if = move |kept: &Revised<V>| keep_if(kept.value());
-            Box::pin(detached::obtain((), |(): &()| Err(load), keep_if, None, make)).await
+            let outcome: Kept<T, R> = Box::pin(detached::obtain((), |(): &()| Err(load), keep_if, None, make)).await;
+            Unread::note(unread, outcome.success());
+            outcome
         }
     };
     Found { outcome, status, clock }

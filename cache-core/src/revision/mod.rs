@@ -49,7 +49,7 @@ use std::time::Duration;
 
 pub use self::failure::{BackgroundError, During};
 
-pub(crate) use self::gate::{Gate, Rule};
+pub(crate) use self::gate::{Gate, Number, Rule};
 
 pub(crate) use self::revised::About;
 pub use self::revised::{Revised, Revision};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Number;
 use crate::clock::Nanos;
 use crate::sync::AtomicU64;
 
@@ -167,7 +168,7 @@ impl<V: fmt::Debug> fmt::Debug for Revised<V> {
 pub(crate) struct About {
     revision: Option<Revision>,
     /// The number of its load, see [`Gate`](super::Gate).
-    began: u64,
+    began: Number,
     /// When its load began.
     pub(crate) loaded_at: Nanos,
     /// When it was last known to be up to date.
@@ -179,7 +180,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    pub(crate) fn new(revision: Option<Revision>, began: u64, loaded_at: Nanos) -> Self {
+    pub(crate) fn new(revision: Option<Revision>, began: Number, loaded_at: Nanos) -> Self {
         Self {
             revision,
             began,
@@ -202,12 +203,12 @@ impl About {
     }
 
     /// Whether its load began after so many others had.
-    pub(crate) fn began_after(&self, others: u64) -> bool {
-        self.began > others
+    pub(crate) fn began_after(&self, others: Number) -> bool {
+        self.began.is_after(others)
     }
 
     /// Whether it is good for a call that has read this revision, when so many loads had begun.
-    pub(crate) fn is_good_for(&self, revision: &Revision, loads: u64) -> bool {
+    pub(crate) fn is_good_for(&self, revision: &Revision, loads: Number) -> bool {
         self.revision.as_ref() == Some(revision) || self.began_after(loads)
     }
 
