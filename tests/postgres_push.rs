@@ -317,6 +317,13 @@ async fn the_listener_ends_with_its_last_handle() {
 }
 
 #[tokio::test]
+async fn a_lease_for_ever_is_none_too_long() {
+    let listen = Listen::new().heartbeat(Duration::MAX / 2).lease(Duration::MAX);
+    let world = World::new(true, listen).await;
+    assert_eq!(world.remembered().await, world.asked().await);
+}
+
+#[tokio::test]
 async fn a_lease_that_ends_before_the_heartbeat_is_refused() {
     let asking = Revisions::new(
         PgPoolOptions::new()

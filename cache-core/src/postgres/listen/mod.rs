@@ -35,6 +35,8 @@ use memory::Memory;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(2);
+/// As good as for ever, and no clock runs over.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How to listen; for [`Revisions::listen`](super::Revisions::listen).
 ///
@@ -141,11 +143,14 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn start(pool: &PgPool, options: Listen) -> Result<Arc<Self>, RevisionsError> {
+    pub(super) fn start(pool: &PgPool, mut options: Listen) -> Result<Arc<Self>, RevisionsError> {
         let (heartbeat, lease) = (options.heartbeat, options.lease);
         if heartbeat.is_zero() || lease <= heartbeat {
             return Err(RevisionsError::Lease { heartbeat, lease });
         }
+        options.heartbeat = heartbeat.min(FOR_EVER);
+        options.lease = lease.min(FOR_EVER);
+        let lease = options.lease;
         let runtime = Handle::try_current().map_err(|_| RevisionsError::NoRuntime)?;
         let memory = Arc::new(Memory::new(lease, options.poll));
         let connector = task::Connector::new(pool, options);
