@@ -285,7 +285,7 @@ async fn a_failed_refresh_is_told_until_one_succeeds() {
 
         // Not at once again, by whoever comes next, and then by one.
         assert_eq!(what(core::lookup(&db).await), (1, Status::Stale));
-        assert!(!db.core.rows.has_started().await && core::last_error().is_some());
+        assert!(core::stats().refreshes == 1 && core::last_error().is_some());
         tokio::time::advance(SECOND).await;
         refreshed(&db, Fate::Panic).await;
         let error = core::last_error().unwrap();
@@ -550,6 +550,29 @@ async fn a_warm_up_brings_what_is_missing_or_outdated() {
         let warmed = cache_core::warm([1_u64, 3], 2, again).await;
         assert_eq!((warmed.loaded, warmed.skipped, warmed.failed), (0, 2, 0));
         assert_eq!(core::stats().misses, 1, "nobody has asked for what was warmed");
+    })
+    .await;
+}
+
+/// Nor one that is being refreshed, or whose refresh has just failed.
+#[tokio::test]
+async fn a_warm_up_waits_for_the_refresh_that_is_under_way() {
+    isolated(async {
+        let db = filled().await;
+        db.core.change();
+        refreshed(&db, Fate::Fail).await;
+        let warm = || cache_core::warm([()], 1, |()| core(&db));
+        // It does not wait for the time of the next attempt.
+        let warmed = db.core.answer(Fate::Return, warm()).await;
+        assert_eq!((warmed.loaded, warmed.skipped), (1, 0));
+        assert_eq!(what(core::lookup(&db).await), (2, Status::HitRevision));
+
+        db.core.change();
+        assert_eq!(what(core::lookup(&db).await), (2, Status::Stale));
+        let warmed = db.core.answer(Fate::Return, warm()).await;
+        assert_eq!((warmed.loaded, warmed.skipped), (1, 0));
+        assert_eq!(what(core::lookup(&db).await), (3, Status::HitRevision));
+        assert_eq!(db.core.rows.reads(), 4);
     })
     .await;
 }
