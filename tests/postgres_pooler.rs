@@ -58,7 +58,7 @@ fn pooler(database: &PgConnectOptions) -> (Pooler, PgConnectOptions) {
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("pgbouncer is installed: `apt-get install pgbouncer`");
+        .expect("no PgBouncer was found on the PATH: install it, as scripts/test does, by `apt-get install pgbouncer`");
     let log = BufReader::new(child.stderr.take().unwrap());
     let pooler = Pooler(child);
     let mut lines = log.lines().map_while(Result::ok);
@@ -72,7 +72,6 @@ fn pooler(database: &PgConnectOptions) -> (Pooler, PgConnectOptions) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs pgbouncer: `apt-get install pgbouncer`, then `cargo test --test postgres_pooler -- --ignored`"]
 async fn a_pooler_in_transaction_mode_makes_no_difference() {
     let direct = server().new_database().await;
     let (_pooler, pooled) = pooler(&direct);

@@ -565,6 +565,29 @@ async fn a_warm_up_brings_what_is_missing_or_outdated() {
     .await;
 }
 
+/// Nor one that is being refreshed, or whose refresh has just failed.
+#[tokio::test]
+async fn a_warm_up_waits_for_the_refresh_that_is_under_way() {
+    isolated(async {
+        let db = filled().await;
+        db.core.change();
+        refreshed(&db, Fate::Fail).await;
+        let warm = || cache_core::warm([()], 1, |()| core(&db));
+        // It does not wait for the time of the next attempt.
+        let warmed = db.core.answer(Fate::Return, warm()).await;
+        assert_eq!((warmed.loaded, warmed.skipped), (1, 0));
+        assert_eq!(what(core::lookup(&db).await), (2, Status::HitRevision));
+
+        db.core.change();
+        assert_eq!(what(core::lookup(&db).await), (2, Status::Stale));
+        let warmed = db.core.answer(Fate::Return, warm()).await;
+        assert_eq!((warmed.loaded, warmed.skipped), (1, 0));
+        assert_eq!(what(core::lookup(&db).await), (3, Status::HitRevision));
+        assert_eq!(db.core.rows.reads(), 4);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn tests_have_their_own_or_none() {
     isolated(async {

@@ -154,7 +154,8 @@ pub struct Stats {
     pub invalidations: u64,
     /// Calls of a function that is cached by session, outside of any: they ran uncached. And what a test did with the cache off.
     pub bypassed: u64,
-    /// Callers that got a value past its TTL: at once, which is a hit too, or because a load failed or took too long.
+    /// Callers that got a value past its TTL: at once, which is a hit too, or because a load failed or took too long. And hits of a
+    /// value whose revision had changed, or could not be read.
     pub stale: u64,
     /// Lookups that found a failure which was kept. They are neither hits nor misses.
     pub negative_hits: u64,

@@ -121,6 +121,11 @@ pub(crate) fn note_miss() -> bool {
     note(|calls| calls.have_missed.set(true))
 }
 
+/// Whether a call of a cached function is made for a warm-up, to which no old value is of any use.
+pub(crate) fn is_asking() -> bool {
+    note(|_| {})
+}
+
 /// A call of a cached function has failed.
 pub(crate) fn note_failure() {
     note(|calls| calls.have_failed.set(true));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cache_core::postgres::{Revisions, RevisionsError, TableRevisions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgPool};
 use tokio::sync::Mutex;
 
 use crate::count::Counted;
@@ -217,10 +217,14 @@ impl Db {
 /// The database of `DATABASE_URL`, or of a server that is thrown away.
 pub(crate) async fn connect() -> Result<PgPool, Box<dyn std::error::Error>> {
     let options: PgConnectOptions = match std::env::var("DATABASE_URL") {
-        Ok(url) => url.parse()?,
+        Ok(url) => url.parse().map_err(|error| format!("DATABASE_URL: {error}"))?,
         Err(_) => postgres::server().new_database().await,
     };
     let options = options.options([("search_path", SCHEMA)]);
+    // A pool would try until its patience ends, and not say what for.
+    let connection = options.connect().await;
+    let connection = connection.map_err(|error| format!("cannot connect to the database: {error}"))?;
+    connection.close().await?;
     Ok(PgPoolOptions::new().max_connections(12).connect_with(options).await?)
 }
 
@@ -239,9 +243,13 @@ pub(crate) async fn set_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Leaves nothing.
+/// Leaves nothing, and what others have installed.
 pub(crate) async fn tear_down(pool: &PgPool) -> Result<(), Box<dyn std::error::Error>> {
     Revisions::uninstall_tables(pool, &all_tables()).await?;
+    let watched = sqlx::query_scalar("SELECT EXISTS (SELECT FROM cache_core.watched)");
+    if !watched.fetch_one(pool).await.unwrap_or(true) {
+        Revisions::uninstall(pool).await?;
+    }
     sqlx::raw_sql(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")))
         .execute(pool)
         .await?;

@@ -21,7 +21,7 @@ use crate::shared::{Claim, Shared};
 use crate::stats::Count;
 use crate::store::{Entry, Look, Standing, Store as _};
 use crate::tag::Labels;
-use crate::{detached, world};
+use crate::{detached, warm, world};
 
 /// What is kept of an outcome in such a cache.
 type Kept<T, R> = <R as Mapped<T>>::With<Revised<<R as Mapped<T>>::Success>>;
@@ -152,8 +152,6 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
         };
         let (load, status, served) = match claim {
             Err(status) => (load, status, None),
-            // A warm-up takes no old value.
-            Ok(_) if load.is_reload() => (load, Status::Reloaded, None),
             Ok((claim, served)) => (load.with(Some(claim)), Status::Stale, Some(served)),
         };
         Looked {
@@ -224,6 +222,10 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
         let (now, about) = (self.now(), entry.value.about());
         let has_failed = question.revision.is_err();
         if gate.is_too_stale(about.staleness(now)) || !(has_failed || gate.serves_stale()) {
+            return Seen::Changed(None);
+        }
+        // A warm-up takes no old value.
+        if !has_failed && warm::is_asking() {
             return Seen::Changed(None);
         }
         if !has_failed && about.claim(now) {

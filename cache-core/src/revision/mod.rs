@@ -93,13 +93,13 @@ pub enum OnChange {
 pub enum Status {
     /// The value has the revision that the call has read, or is newer.
     HitRevision,
-    /// The revision has changed. This is the old value; a new one is on its way.
+    /// The revision has changed. This is the old value; a new one is on its way, or could not be brought just now.
     Stale,
     /// The revision could not be read. This is the value at hand, which was up to date less than `max_stale` ago.
     Unverified,
     /// There was no value, and one was loaded.
     Miss,
-    /// The revision had changed, or a rebuild was asked for, and a new value was loaded.
+    /// There was a value that does not serve any more, or a rebuild was asked for, and a new one was loaded.
     Reloaded,
 }
 
@@ -144,7 +144,8 @@ pub struct Lookup<V> {
 /// with one source or another.
 ///
 /// # Contract
-/// A revision that is read after a change has become visible MUST differ from every one that was read before.
+/// A revision that is read after a change has become visible MUST differ from every one that was read before. A hash of the data does
+/// not, where data can become again what it once was: what was loaded in between may then be taken for what is there now.
 ///
 /// # Example: the `ETag` of a page
 /// ```
@@ -160,7 +161,7 @@ pub struct Lookup<V> {
 /// }
 ///
 /// impl RevisionSource for Page {
-///     // A page without one is always another page.
+///     // A page without one is an error, and not always the same page.
 ///     type Revision = String;
 ///     type Error = std::io::Error;
 ///
