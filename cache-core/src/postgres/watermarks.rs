@@ -9,6 +9,7 @@ use super::ask::fetch;
 use super::error::RevisionsError;
 use super::name::{TableName, quoted};
 use super::revisions::needs_runtime;
+use crate::revision::RevisionSource;
 
 /// The maximum of a column of some tables, such as the time of the last change. A cheap clone of one thing.
 ///
@@ -108,6 +109,15 @@ impl Watermarks {
         let maxima = (0..self.columns).map(|number| row.try_get::<Option<String>, _>(number));
         let maxima = maxima.map(|maximum| Ok(maximum?.map(String::into_boxed_str)));
         Ok(WatermarkRevision(maxima.collect::<Result<_, sqlx::Error>>()?))
+    }
+}
+
+impl RevisionSource for Watermarks {
+    type Revision = WatermarkRevision;
+    type Error = RevisionsError;
+
+    async fn revision(&self) -> Result<WatermarkRevision, RevisionsError> {
+        Watermarks::revision(self).await
     }
 }
 
