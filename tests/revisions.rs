@@ -294,6 +294,30 @@ async fn max_stale_counts_from_when_a_value_was_last_known_to_be_up_to_date() {
     assert_eq!(what(&it.fill().await), (2, Status::Reloaded));
 }
 
+/// However short `max_stale` is.
+#[tokio::test]
+async fn each_hit_confirms_a_value() {
+    for max_stale in [MAX_STALE, Duration::from_millis(64)] {
+        let clock = Clock::manual();
+        let cache = Cache::<u64, Revised<u64>>::builder()
+            .on_change(OnChange::Stale)
+            .max_stale(max_stale)
+            .clock(clock.clone())
+            .build();
+        let status = async |revision: u64| {
+            let found = cache.spawn_at_revision(KEY, async move { revision }, || std::future::pending());
+            soon(found).await.status
+        };
+        cache.get_at_revision(KEY, async { 1_u64 }, || async { 1 }).await;
+        for _ in 0..3 {
+            clock.advance(max_stale * 2 / 3);
+            assert_eq!(status(1).await, Status::HitRevision);
+        }
+        clock.advance(max_stale * 2 / 3);
+        assert_eq!(status(2).await, Status::Stale);
+    }
+}
+
 /// It was up to date when the revision was asked for, and nobody knows about the time until the answer came.
 #[tokio::test]
 async fn a_slow_answer_confirms_the_time_of_the_question() {

@@ -242,3 +242,21 @@ impl About {
         self.retry_at.fetch_max(until, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revision::{Gate, Rule};
+
+    /// What all cores read is not to be written by each hit, and never says more than is known.
+    #[test]
+    fn what_is_hardly_news_is_not_noted() {
+        let gate = Gate::new(Rule::default());
+        let about = About::new(None, gate.begin(), 100);
+        let grain = gate.grain();
+        for (at, noted) in [(100 + grain - 1, 100), (100 + grain, 100 + grain), (100, 100 + grain)] {
+            about.confirm(at, grain);
+            assert_eq!(about.staleness(1_000 + grain), 1_000 + grain - noted);
+        }
+    }
+}
