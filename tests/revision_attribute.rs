@@ -70,7 +70,7 @@ impl Table {
     /// Ends the next read, beside a call that waits for it.
     async fn answer<T>(&self, fate: Fate, call: impl Future<Output = T>) -> T {
         let (answer, ()) = soon(futures::future::join(call, async {
-            self.rows.started().await.end(fate)
+            self.rows.started().await.end(fate);
         }))
         .await;
         answer
