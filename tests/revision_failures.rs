@@ -8,12 +8,14 @@
 
 mod support;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cache_core::revision::{OnChange, Revised, Status};
 use cache_core::{Cache, Clock};
+use futures::FutureExt as _;
 use support::{Fate, Source, soon, until, wait_until};
 
 const KEY: u64 = 7;
@@ -99,6 +101,8 @@ async fn no_failure_brings_back_a_value_of_another_revision() {
     assert_eq!(here.unwrap().value, 1);
     let spawned = cache.try_spawn_at_revision(KEY, told(1), fail).await;
     assert_eq!(spawned.unwrap().value, 1);
+    // The one that has failed just now keeps the next away.
+    assert_eq!((cache.stats().load_failures, cache.stats().stale), (5, 2));
 }
 
 /// The number of a load says nothing in another cache.
@@ -179,6 +183,16 @@ async fn a_panic_after_a_load_in_the_background_is_told() {
         cache.last_error().unwrap().to_string(),
         "the refresh in the background failed: it panicked"
     );
+}
+
+#[tokio::test]
+async fn a_panic_of_a_load_of_ones_own_is_its_callers() {
+    let cache = Numbers::builder().on_change(OnChange::Stale).build();
+    cache.get_at_revision(KEY, async { 1_u64 }, || async { 1 }).await;
+    let panicking = cache.get_at_revision(KEY, async { 2_u64 }, || async { panic!("told to") });
+    assert!(AssertUnwindSafe(panicking).catch_unwind().await.is_err());
+    assert_eq!(cache.stats().load_failures, 1);
+    assert!(cache.last_error().is_none(), "its caller has been told");
 }
 
 /// Its words panic.

@@ -296,7 +296,7 @@ async fn max_stale_counts_from_when_a_value_was_last_known_to_be_up_to_date() {
 
 /// However short `max_stale` is.
 #[tokio::test]
-async fn each_hit_confirms_a_value() {
+async fn a_hit_confirms_a_value() {
     for max_stale in [MAX_STALE, Duration::from_millis(64)] {
         let clock = Clock::manual();
         let cache = Cache::<u64, Revised<u64>>::builder()
@@ -305,14 +305,12 @@ async fn each_hit_confirms_a_value() {
             .clock(clock.clone())
             .build();
         let status = async |revision: u64| {
-            let found = cache.spawn_at_revision(KEY, async move { revision }, || std::future::pending());
+            let found = cache.spawn_at_revision(KEY, async move { revision }, std::future::pending);
             soon(found).await.status
         };
         cache.get_at_revision(KEY, async { 1_u64 }, || async { 1 }).await;
-        for _ in 0..3 {
-            clock.advance(max_stale * 2 / 3);
-            assert_eq!(status(1).await, Status::HitRevision);
-        }
+        clock.advance(max_stale * 2 / 3);
+        assert_eq!(status(1).await, Status::HitRevision);
         clock.advance(max_stale * 2 / 3);
         assert_eq!(status(2).await, Status::Stale);
     }

@@ -212,8 +212,8 @@ impl<K: Key, V: Value> Cache<K, Revised<V>> {
         found.lookup()
     }
 
-    /// What went wrong last of all that callers were not told of, because they were given the value at hand: reading the
-    /// revision, or a refresh in the background. Until that has succeeded for the same key, or the value at hand is gone.
+    /// What went wrong last of all that callers were not told of, because they were given a value all the same: reading the
+    /// revision, or a refresh in the background. Until that has succeeded for the same key, or that value is gone.
     ///
     /// The latest 64 are remembered.
     ///

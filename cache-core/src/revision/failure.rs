@@ -203,3 +203,26 @@ impl Failures {
         drop_each(gone);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revision::{Gate, Rule};
+
+    /// Otherwise each hit would look for it, until somebody asks what the last failure was.
+    #[test]
+    fn whoever_succeeds_takes_along_what_is_over() {
+        let gate = Gate::new(Rule::default());
+        let [gone, alive] = [(), ()].map(|()| Arc::new(About::new(None, gate.begin(), 0)));
+        let failures = &gate.failures;
+        for (hash, served) in [(1, &gone), (2, &alive)] {
+            let error = BackgroundError::refresh(hash.to_string(), None);
+            failures.note(hash, Arc::downgrade(served), error);
+        }
+        drop(gone);
+        failures.forget(3, During::Revision);
+        assert_eq!(failures.count.load(Ordering::Relaxed), 1);
+        failures.forget(2, During::Refresh);
+        assert_eq!(failures.count.load(Ordering::Relaxed), 0);
+    }
+}

@@ -440,3 +440,22 @@ impl<T, R: Mapped<T>> Found<T, R> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cache::Cache;
+    use crate::revision::{OnChange, Revised, Status};
+
+    /// What has come between a reading and the look is newer, although its revision is another one.
+    #[tokio::test]
+    async fn a_value_whose_load_began_after_a_call_had_read_is_a_hit() {
+        for on_change in [OnChange::Reload, OnChange::Stale] {
+            let cache = Cache::<u64, Revised<u64>>::builder().on_change(on_change).build();
+            let shared = cache.shared();
+            let question = shared.asked(shared.ask(), Ok(1_u64));
+            cache.get_at_revision(7, async { 2_u64 }, || async { 2 }).await;
+            let looked = shared.look_revised(shared.hash(&7), &7, || 7, question, None, false);
+            assert_eq!((looked.status, cache.stats().hits), (Status::HitRevision, 1));
+        }
+    }
+}
