@@ -110,19 +110,18 @@ async fn by_itself(db: &Db, mode: Mode) -> Result<(), DbError> {
     summary_core::clear().await;
     recent_progress::clear().await;
     show("the first", &request(db, mode).await?);
-    // From now on the listener knows the tables.
-    db.is_certain(mode == Mode::Push).await;
+    // From now on the listener knows the tables; and by then it has been told of what other modes have written.
+    db.add_event_and_wait("the first").await?;
+    request(db, mode).await?;
     let hit = request(db, mode).await?;
     show("the next", &hit);
 
-    db.add_event("an event").await?;
-    db.is_noticed().await;
+    db.add_event_and_wait("an event").await?;
     let event = request(db, mode).await?;
     show("after an event of progress", &event);
 
     let renamed = format!("renamed before {}", mode.name());
-    db.rename_topic(&renamed).await?;
-    db.is_noticed().await;
+    db.rename_topic_and_wait(&renamed).await?;
     let change = request(db, mode).await?;
     show("after a change of a topic", &change);
     if mode != Mode::Watermarks {

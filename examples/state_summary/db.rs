@@ -205,12 +205,32 @@ impl Db {
         }
     }
 
-    /// Waits until the listener, if there is one, has been told of what was just written and knows the tables again.
-    pub(crate) async fn is_noticed(&self) {
-        if self.revisions.listening().is_some() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            self.is_certain(true).await;
+    /// Adds an event. If there is a listener, waits until it has been told and knows the tables again.
+    pub(crate) async fn add_event_and_wait(&self, title: &str) -> Result<(), DbError> {
+        let told = self.told();
+        self.add_event(title).await?;
+        self.is_told_after(told).await;
+        Ok(())
+    }
+
+    /// Renames a topic, likewise.
+    pub(crate) async fn rename_topic_and_wait(&self, title: &str) -> Result<(), DbError> {
+        let told = self.told();
+        self.rename_topic(title).await?;
+        self.is_told_after(told).await;
+        Ok(())
+    }
+
+    /// How many notifications have come.
+    fn told(&self) -> Option<u64> {
+        Some(self.revisions.listening()?.notifications)
+    }
+
+    async fn is_told_after(&self, told: Option<u64>) {
+        while told.is_some() && self.told() == told {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        self.is_certain(told.is_some()).await;
     }
 }
 
