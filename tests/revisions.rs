@@ -633,6 +633,22 @@ async fn failures_are_bounded() {
     }
 }
 
+/// One key that fails again and again does not push out what is known of others.
+#[tokio::test]
+async fn of_each_key_the_latest_failure_is_remembered() {
+    let cache = Cache::<u64, Revised<u64>>::builder().build();
+    let call = |key, revision| cache.try_get_at_revision(key, async move { revision }, || async { Ok::<_, String>(1) });
+    call(1, Err("one")).await.unwrap();
+    for _ in 0..100 {
+        call(2, Err("two")).await.unwrap();
+    }
+    call(2, Ok(1_u64)).await.unwrap();
+    assert_eq!(
+        cache.last_error().unwrap().to_string(),
+        "reading the revision failed: one"
+    );
+}
+
 #[tokio::test]
 async fn the_reasons_behind_an_error_of_the_source_are_told() {
     #[derive(Debug)]
