@@ -18,9 +18,10 @@ use crate::builder::Builder;
 use crate::cache::Cache;
 use crate::key::{Key, Value};
 use crate::outcome::{Kind, Mapped, Outcome};
+use crate::revision::bring;
+pub use crate::revision::bring::{Describe, Found};
 pub use crate::revision::failure::SourceError;
-use crate::revision::look;
-pub use crate::revision::look::{Asked, Describe, Found, Looked, Question};
+pub use crate::revision::look::{Asked, Looked, Question};
 use crate::revision::{BackgroundError, OnChange, Revised};
 
 /// What is kept of a return type.
@@ -140,7 +141,7 @@ where
     R: Mapped<Kind<KIND>, Success = V, With<Revised<V>>: Outcome<R::As, Value = Revised<V>>>,
     F: Future<Output = R>,
 {
-    look::obtain_here(looked, keep_if, describe, load)
+    bring::obtain_here(looked, keep_if, describe, load)
 }
 
 impl Task {
@@ -165,7 +166,7 @@ impl Task {
             + 'static,
         F: Future<Output = R> + Send + 'static,
     {
-        look::obtain_spawned(looked, keep_if, describe, load)
+        bring::obtain_spawned(looked, keep_if, describe, load)
     }
 }
 

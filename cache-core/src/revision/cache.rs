@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
+use super::bring::{obtain_here, obtain_spawned};
 use super::failure::SourceError;
-use super::look::{Looked, obtain_here, obtain_spawned};
+use super::look::Looked;
 use super::{BackgroundError, Lookup, OnChange, Revised};
 use crate::builder::Builder;
 use crate::cache::Cache;

@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+pub(crate) mod bring;
 mod cache;
 pub(crate) mod failure;
 mod gate;
