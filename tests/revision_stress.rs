@@ -39,6 +39,16 @@ fn at(all: &[AtomicU64], key: u64) -> &AtomicU64 {
     &all[usize::try_from(key).unwrap()]
 }
 
+/// A failure knows what was there: one that is shared may not be older than a value may.
+#[derive(Clone, Debug)]
+struct Down(u64);
+
+impl std::fmt::Display for Down {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the load of {} failed", self.0)
+    }
+}
+
 /// A small generator, so that a run needs nothing else (Marsaglia, 2003).
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
@@ -68,12 +78,12 @@ impl World {
         Ok(revision)
     }
 
-    async fn load(self: Arc<Self>, key: u64) -> Result<u64, &'static str> {
+    async fn load(self: Arc<Self>, key: u64) -> Result<u64, Down> {
         self.loiter().await;
         let value = self.version(key);
         self.loiter().await;
         if self.steps.load(SeqCst).is_multiple_of(13) {
-            return Err("the load failed");
+            return Err(Down(value));
         }
         Ok(value)
     }
@@ -92,7 +102,20 @@ impl World {
         } else {
             self.cache.try_get_at_revision(key, revision, load).await
         };
-        let Ok(found) = found else { return };
+        let found = match found {
+            Ok(found) => found,
+            Err(Down(version)) => {
+                assert!(
+                    version >= floor,
+                    "a failure of {version} is of before an invalidation, {floor}"
+                );
+                assert!(
+                    Some(version) >= read,
+                    "a failure of {version}, and its caller has read {read:?}"
+                );
+                return;
+            }
+        };
         assert!(found.value >= floor, "{found:?} is of before an invalidation, {floor}");
         if let Some(kept_under) = &found.revision {
             let kept_under = *kept_under.downcast_ref::<u64>().unwrap();

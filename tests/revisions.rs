@@ -179,6 +179,41 @@ async fn a_load_that_is_too_old_for_a_caller_is_followed_by_one_for_all_of_them(
     assert_eq!(it.clone().get().await.unwrap().status, Status::HitRevision);
 }
 
+/// What was missing may be there by now: a failure can be as old as a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_of_a_load_that_is_too_old_for_a_caller_is_not_his() {
+    let it = subject(OnChange::Reload);
+    let first = tokio::spawn(it.clone().get());
+    let old_read = it.data.started().await;
+    it.change(2);
+    let later: Vec<_> = (0..10).map(|_| tokio::spawn(it.clone().get())).collect();
+    until(|| it.cache.stats().misses == 11).await;
+    old_read.end(Fate::Fail);
+    assert_eq!(soon(first).await.unwrap().unwrap_err(), "failed");
+    it.data.started().await.go_on();
+    for caller in later {
+        assert_eq!(soon(caller).await.unwrap().unwrap().value, 2);
+    }
+    assert_eq!(it.data.reads(), 2);
+}
+
+/// The next load began after they had all read: its failure is that of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_share_the_failure_of_a_load_that_began_after_they_had_read() {
+    let it = subject(OnChange::Reload);
+    let first = tokio::spawn(it.clone().get());
+    let old_read = it.data.started().await;
+    let later: Vec<_> = (0..10).map(|_| tokio::spawn(it.clone().get())).collect();
+    until(|| it.cache.stats().misses == 11).await;
+    old_read.end(Fate::Fail);
+    soon(first).await.unwrap().unwrap_err();
+    it.data.started().await.end(Fate::Fail);
+    for caller in later {
+        assert_eq!(soon(caller).await.unwrap().unwrap_err(), "failed");
+    }
+    assert_eq!(it.data.reads(), 2);
+}
+
 /// They have read different revisions, and one load began after all of them had: it is good for each.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_different_revisions_share_a_load_that_began_after_they_had_read() {

@@ -66,11 +66,23 @@ pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FlightId(u64);
 
+/// The next name that is given.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
 impl FlightId {
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Only uniqueness matters, so no ordering does.
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        Self(NEXT.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// Less than that of every flight which is registered after this, and no less than that of any which was before.
+    pub(crate) fn now() -> Self {
+        // Sequentially consistent like the other: whoever does not see a flight here has done what he did before it began.
+        Self(NEXT.load(Ordering::SeqCst))
+    }
+
+    /// Whether a flight of this name was registered after that moment.
+    pub(crate) fn is_since(self, now: Self) -> bool {
+        self >= now
     }
 }
 

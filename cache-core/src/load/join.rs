@@ -98,6 +98,7 @@ impl<K: Key, V: Value> Load<K, V> {
             };
             refused = None;
             let _waiting = wait_for(&waiter, shared);
+            let flight = waiter.id();
             match waiter.await {
                 // It began too early, or it is of another revision: this load is another one.
                 Ending::Loaded(entry) if !self.accepts(&entry.value) => {}
@@ -105,6 +106,8 @@ impl<K: Key, V: Value> Load<K, V> {
                     self.count(Count::Coalesced);
                     return Some(Joined::Loaded(entry.value.clone()));
                 }
+                // It may have failed for what is different by now.
+                Ending::Failed(_) if self.failures_since.is_some_and(|since| !flight.is_since(since)) => {}
                 Ending::Failed(error) => return Some(Joined::Failed(error)),
                 Ending::FailedAlone => self.alone = true,
                 Ending::Panicked => self.note_panic(),

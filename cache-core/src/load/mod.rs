@@ -40,6 +40,8 @@ pub(crate) struct Load<K: Key, V: Value> {
     claim: Option<Box<Claim>>,
     /// Which values that somebody else has brought will do; all of them, if it is not said.
     accepts: Option<Accepts<V>>,
+    /// Failures of loads that began before are of no use to this caller, if that is said.
+    failures_since: Option<FlightId>,
     /// Whether it was asked for, whatever the cache holds: then nothing else serves in its place.
     is_reload: bool,
 }
@@ -89,6 +91,7 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             accepts: None,
+            failures_since: None,
             is_reload: false,
         };
         if warm::note_miss() { load.unasked() } else { load }
@@ -115,6 +118,7 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: None,
             accepts: None,
+            failures_since: None,
             is_reload: false,
         }
     }
@@ -163,6 +167,7 @@ impl<K: Key, V: Value> Load<K, V> {
             panics: 0,
             claim: self.claim.take(),
             accepts: None,
+            failures_since: None,
             is_reload: self.is_reload,
         })
     }
@@ -176,9 +181,14 @@ impl<K: Key, V: Value> Load<K, V> {
         self
     }
 
-    /// For one whom not every value will do that somebody else brings.
-    pub(crate) fn accepting(mut self, accepts: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
+    /// For one whom not every value will do that somebody else brings, nor the failure of every load.
+    pub(crate) fn accepting(
+        mut self,
+        accepts: impl Fn(&V) -> bool + Send + Sync + 'static,
+        failures_since: Option<FlightId>,
+    ) -> Self {
         self.accepts = Some(Arc::new(accepts));
+        self.failures_since = failures_since;
         self
     }
 

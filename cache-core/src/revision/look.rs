@@ -10,6 +10,7 @@ use super::failure::{BackgroundError, During, SourceError};
 use super::revised::{About, Revised, Revision};
 use super::{Gate, Number, Status};
 use crate::clock::{Clock, Nanos};
+use crate::flight::FlightId;
 use crate::key::{Key, Value};
 use crate::load::Load;
 use crate::shared::{Claim, Shared};
@@ -31,6 +32,8 @@ pub struct Question<N> {
     asked_at: Nanos,
     /// How many loads had begun when it had read.
     loads: Number,
+    /// The same of flights, which may fail.
+    flights: FlightId,
 }
 
 /// What a call has found: a value, or that it has to see to one.
@@ -71,6 +74,7 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             revision: read.map_err(SourceError::into_background),
             asked_at: asked.0,
             loads: self.gate().loads(),
+            flights: FlightId::now(),
         }
     }
 
@@ -122,7 +126,8 @@ impl<K: Key, V: Value> Shared<K, Revised<V>> {
             Load::again(self, hash, owned(), labels)
         } else {
             let accepts = self.acceptable(revision.clone(), question.loads);
-            Load::first(self, hash, owned(), labels).accepting(accepts)
+            let failures_since = revision.is_some().then_some(question.flights);
+            Load::first(self, hash, owned(), labels).accepting(accepts, failures_since)
         };
         let (load, status, served) = match claim {
             Err(status) => (load, status, None),
