@@ -465,6 +465,34 @@ async fn functions_whose_loads_are_tasks_are_waited_for() {
     assert_eq!((db.0.load(Ordering::SeqCst), detached::stats().stale), (4, 0));
 }
 
+#[cache_core::cached_ttl(ttl = "60s", stale_while_revalidate = "1h", skip(source))]
+async fn held(source: &Arc<Source>, id: u64) -> u64 {
+    let _ = id;
+    source.read().await
+}
+
+/// Others are content with the old value meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_is_under_way_is_waited_for() {
+    let source = &Arc::new(Source::new(1));
+    let first = tokio::spawn({
+        let source = Arc::clone(source);
+        async move { held(&source, 7).await }
+    });
+    source.started().await.go_on();
+    assert_eq!(first.await.unwrap(), 1);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    source.set(2);
+    assert_eq!(held(source, 7).await, 1);
+    let refresh = source.started().await;
+    let mut warming = Box::pin(cache_core::warm([7], 1, |id| held(source, id)).into_future());
+    assert!(futures::poll!(&mut warming).is_pending());
+    assert_eq!(held(source, 7).await, 1);
+    refresh.go_on();
+    assert_eq!(counts(warming.await), (1, 0, 0));
+    assert_eq!((held::peek(7), source.reads()), (Some(2), 2));
+}
+
 #[tokio::test]
 async fn batches_are_warmed_in_batches() {
     use functions::{Db, batched};

@@ -26,6 +26,7 @@ use crate::revision::{About, BackgroundError, Gate, Rule};
 use crate::stats::{Count, Counters, Stats};
 use crate::store::{Bound, Cleared, EitherStore, Entry, Journal as _, Kept, Look, Policy, Standing, Store, hashing};
 use crate::tag::{self, Evict, Index, Tag, Tags};
+use crate::warm;
 #[cfg(feature = "test-util")]
 use crate::world::WorldId;
 use crate::world::{self, Here, Worlds};
@@ -276,6 +277,10 @@ impl<K: Key, V: Value> Shared<K, V> {
         standing: Standing,
         in_background: bool,
     ) -> Result<V, Option<Claim>> {
+        // A warm-up takes no old value, whoever is bringing a new one.
+        if !standing.is_fresh() && warm::is_asking() {
+            return Err(None);
+        }
         let may_be_claimed = match standing {
             Standing::Ripe => in_background,
             Standing::Due => true,

@@ -11,7 +11,8 @@
 //! # What is promised
 //! - A value is never kept under a revision that is newer than its data, because the revision was read first.
 //! - With [`OnChange::Reload`], a call never returns data older than the revision it has read. It shares the load of somebody else
-//!   only if that load began after this call had read its revision, or was made for the same revision.
+//!   only if that load began after this call had read its revision, or was made for the same revision; and is given the failure of
+//!   one only if that began after.
 //! - With [`OnChange::Stale`], what is served was up to date less than `max_stale` ago.
 //! - An invalidation is as strong as for any other cache: a load that began before it is not kept, in the background or not.
 //!
