@@ -74,13 +74,13 @@ impl FlightId {
         Self(NEXT.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Less than that of every flight which is registered after this, and no less than that of any which was before.
+    /// The next name, by which flights are known from those that have one already. A flight is named before its load begins.
     pub(crate) fn now() -> Self {
-        // Sequentially consistent like the other: whoever does not see a flight here has done what he did before it began.
+        // Sequentially consistent like the other: whoever does not see a flight here has done what he did before its load began.
         Self(NEXT.load(Ordering::SeqCst))
     }
 
-    /// Whether a flight of this name was registered after that moment.
+    /// Whether a flight had no name at that moment, and so began after it.
     pub(crate) fn is_since(self, now: Self) -> bool {
         self >= now
     }

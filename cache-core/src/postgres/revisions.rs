@@ -255,17 +255,29 @@ impl Revisions {
 
     /// Folds rows in the background, one at a time: writers do so themselves, but for those under REPEATABLE READ and above.
     fn fold(&self) {
-        let (Ok(runtime), false) = (Handle::try_current(), self.folding.swap(true, Ordering::AcqRel)) else {
+        let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (pool, folding) = (self.pool.clone(), Arc::clone(&self.folding));
+        if self.folding.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (pool, folding) = (self.pool.clone(), Folding(Arc::clone(&self.folding)));
         runtime.spawn(async move {
+            let _folding = folding;
             // A standby cannot; the primary's readers will.
             if let Err(error) = sqlx::raw_sql(FOLD).execute(&pool).await {
                 log::debug!("rows of cache_core.changes were not folded: {error}");
             }
-            folding.store(false, Ordering::Release);
         });
+    }
+}
+
+/// Somebody is folding rows, until this is dropped: also if that is with his runtime.
+struct Folding(Arc<AtomicBool>);
+
+impl Drop for Folding {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
