@@ -83,6 +83,8 @@ mod clock;
 mod detached;
 mod flight;
 mod freshness;
+#[cfg(feature = "idempotency")]
+pub mod idempotency;
 mod key;
 mod load;
 #[cfg(all(test, cache_core_model))]

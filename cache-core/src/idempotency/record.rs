@@ -1,0 +1,159 @@
+//! What a record is known by: a hash of its scope, and one of its key.
+//!
+//! The parts are hashed with their lengths before them, so that no bytes in one can pass for another, and each hash begins with a
+//! word for what it is of. Backends see hashes only: what a client chose as a key stands neither in tables nor in logs.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::error::{IdempotencyError, ScopePart};
+
+/// The separator that others join scopes by. A part that has it was made to imitate one.
+const SEPARATOR: char = '\u{1e}';
+
+/// What a record is known by.
+///
+/// Shown, it is the beginning of a hash of both of its parts, as it is in errors and logs.
+///
+/// # Example: the record of a request
+/// ```
+/// use cache_core::idempotency::RecordId;
+///
+/// let ada = RecordId::new("acme", "ada", "orders::create", "8e03978e")?;
+/// let bob = RecordId::new("acme", "bob", "orders::create", "8e03978e")?;
+/// assert_eq!(ada.key(), bob.key());
+/// assert_ne!(ada.scope(), bob.scope());
+/// assert_eq!(ada.to_string().len(), 12);
+/// # Ok::<(), cache_core::idempotency::IdempotencyError>(())
+/// ```
+#[derive(Clone)]
+pub struct RecordId(Arc<Parts>);
+
+struct Parts {
+    /// The scope's hash and the key's, in hexadecimal, one behind the other.
+    names: String,
+    /// A hash that is stored nowhere: only who has the words can know it.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "what seals replies"))]
+    secret: [u8; 32],
+    short: String,
+}
+
+/// Of a hash in hexadecimal.
+const LEN: usize = 64;
+
+impl RecordId {
+    /// The record of a key, for one operation of one principal of one tenant.
+    ///
+    /// # Errors
+    /// If a part of the scope is empty, or has a record separator (U+001E) in it; if the key is empty or has a NUL in it.
+    ///
+    /// # Example
+    /// ```
+    /// # use cache_core::idempotency::RecordId;
+    /// assert!(RecordId::new("acme", "", "orders::create", "8e03978e").is_err());
+    /// ```
+    pub fn new(tenant: &str, principal: &str, operation: &str, key: &str) -> Result<Self, IdempotencyError> {
+        use ScopePart::{Operation, Principal, Tenant};
+        for (part, text) in [(Tenant, tenant), (Principal, principal), (Operation, operation)] {
+            if text.is_empty() {
+                return Err(IdempotencyError::NoScope { part });
+            }
+            if text.contains(SEPARATOR) {
+                return Err(IdempotencyError::InvalidScope { part });
+            }
+        }
+        if key.is_empty() {
+            return Err(IdempotencyError::EmptyKey);
+        }
+        if key.contains('\0') {
+            return Err(IdempotencyError::InvalidKey);
+        }
+        let scope = hash("scope", &[tenant, principal, operation]);
+        let names = hex(&scope) + &hex(&hash("key", &[key]));
+        let mut short = hex(&Sha256::digest(&names).into());
+        short.truncate(12);
+        Ok(Self(Arc::new(Parts {
+            names,
+            secret: hash("secret", &[tenant, principal, operation, key]),
+            short,
+        })))
+    }
+
+    /// The hash of tenant, principal and operation, in hexadecimal.
+    ///
+    /// # Example
+    /// ```
+    /// # use cache_core::idempotency::RecordId;
+    /// let record = RecordId::new("acme", "ada", "orders::create", "8e03978e")?;
+    /// assert_eq!(record.scope().len(), 64);
+    /// # Ok::<(), cache_core::idempotency::IdempotencyError>(())
+    /// ```
+    pub fn scope(&self) -> &str {
+        &self.0.names[..LEN]
+    }
+
+    /// The hash of the key, in hexadecimal.
+    ///
+    /// # Example
+    /// ```
+    /// # use cache_core::idempotency::RecordId;
+    /// let record = RecordId::new("acme", "ada", "orders::create", "8e03978e")?;
+    /// assert_eq!(record.key().len(), 64);
+    /// # Ok::<(), cache_core::idempotency::IdempotencyError>(())
+    /// ```
+    pub fn key(&self) -> &str {
+        &self.0.names[LEN..]
+    }
+
+    /// What replies are sealed with.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.0.secret
+    }
+}
+
+fn hash(what: &str, parts: &[&str]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in ["cache-core idempotency 1", what].iter().chain(parts) {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(LEN), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl PartialEq for RecordId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.names == other.0.names
+    }
+}
+
+impl Eq for RecordId {}
+
+impl Hash for RecordId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.names.hash(state);
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.short)
+    }
+}
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordId({self})")
+    }
+}
