@@ -1,15 +1,30 @@
 //! One effect per key: requests that may be sent again run once, and repeats get the stored reply.
 
 mod backend;
+mod config;
 mod error;
+mod flights;
+mod lease;
+mod memory;
 mod outcome;
 mod payload;
 mod record;
 mod request;
+mod run;
+mod stats;
+mod store;
+mod sweep;
 
 pub use self::backend::{Backend, Claim, Claimed, Reply, Token};
+pub use self::config::{OnAbandoned, StoreBuilder};
 pub use self::error::{IdempotencyError, NoReply, ScopePart};
+pub use self::memory::{Full, MemoryBackend};
 pub use self::outcome::Outcome;
 pub use self::payload::PayloadError;
 pub use self::record::RecordId;
 pub use self::request::{IdempotencyKey, Request};
+#[doc(hidden)]
+pub use self::stats::Counters;
+pub use self::stats::ReplayStats;
+pub use self::store::IdempotencyStore;
+pub use self::sweep::Sweeper;
