@@ -2,6 +2,8 @@
 
 mod backend;
 mod config;
+#[cfg(feature = "test-util")]
+pub mod contract;
 mod error;
 mod flights;
 mod lease;
