@@ -9,6 +9,7 @@ mod flights;
 mod lease;
 mod memory;
 mod outcome;
+mod patience;
 mod payload;
 mod record;
 mod request;

@@ -22,12 +22,11 @@ use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,16 +36,14 @@ use super::error::{BoxError, IdempotencyError};
 use super::flights::{Flight, Lead, Part};
 use super::lease::{Held, Lease, sleep};
 use super::outcome::{Outcome, Rule, replayed, reply_of};
+use super::patience::{Patience, Pauses};
 use super::record::RecordId;
 use super::request::{Checked, Request};
 use super::stats::{Count, Counters};
 use super::store::IdempotencyStore;
-use crate::background::{self, Timer};
+use crate::background;
 use crate::clock::nanos;
 
-/// How soon a record that runs elsewhere is looked at again: at first, and at most.
-const SOON: Duration = Duration::from_millis(10);
-const LATER: Duration = Duration::from_millis(500);
 /// When a client may try again that has waited long enough.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two attempts to store a reply, at first and at most.
@@ -94,18 +91,8 @@ impl<B: Backend> IdempotencyStore<B> {
         H: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let counters = request.counters();
-        let checked = request.check(self.config().max_key_len)?;
-        let Some(Checked { record, payload, rule }) = checked else {
-            self.count(counters, Count::Undeduplicated);
+        let Some(call) = Call::new::<E>(self, request)? else {
             return alone(handler).await;
-        };
-        let call = Call {
-            store: self.clone(),
-            record,
-            payload,
-            rule: rule.or_else(|| self.rule::<E>()),
-            counters,
         };
         // In a box: what is awaited is large, and a caller's future would be as large.
         match Box::pin(call.obtain(handler)).await {
@@ -146,11 +133,11 @@ where
 }
 
 /// A request under its record.
-struct Call<B> {
-    store: IdempotencyStore<B>,
-    record: RecordId,
-    payload: [u8; 32],
-    rule: Rule,
+pub(super) struct Call<B> {
+    pub(super) store: IdempotencyStore<B>,
+    pub(super) record: RecordId,
+    pub(super) payload: [u8; 32],
+    pub(super) rule: Rule,
     counters: Option<&'static Counters>,
 }
 
@@ -173,6 +160,25 @@ enum Attempt<T, E, H, X> {
 }
 
 impl<B: Backend> Call<B> {
+    /// Of a request that has a key.
+    pub(super) fn new<E: 'static>(
+        store: &IdempotencyStore<B>,
+        request: Request,
+    ) -> Result<Option<Self>, IdempotencyError> {
+        let counters = request.counters();
+        let Some(Checked { record, payload, rule }) = request.check(store.config().max_key_len)? else {
+            store.count(counters, Count::Undeduplicated);
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            store: store.clone(),
+            record,
+            payload,
+            rule: rule.or_else(|| store.rule::<E>()),
+            counters,
+        }))
+    }
+
     async fn obtain<T, E, H, F>(self, mut handler: H) -> Result<Result<Outcome<T>, E>, Panic>
     where
         T: Serialize + DeserializeOwned + Send + 'static,
@@ -189,7 +195,7 @@ impl<B: Backend> Call<B> {
                     ControlFlow::Break(result) => return Ok(result),
                 },
             };
-            let mut pause = SOON;
+            let mut pauses = Pauses::new();
             loop {
                 let claimed = match self.clone().attempt(handler, lead).await {
                     Ok(Attempt::Ran(result)) => return result,
@@ -199,20 +205,22 @@ impl<B: Backend> Call<B> {
                     }
                     Err(error) => return Ok(Err(error.into())),
                 };
-                if let ControlFlow::Break(result) = self.answer(claimed, &lead) {
+                if let ControlFlow::Break(result) = self.answer(claimed, Some(&lead)) {
                     return Ok(result);
                 }
-                self.waits(&mut patience);
-                if patience.wait(sleep(pause)).await.is_none() {
-                    return Ok(Err(self.in_progress().into()));
+                if let Err(error) = self.pause(&mut patience, &mut pauses).await {
+                    return Ok(Err(error.into()));
                 }
-                pause = (pause * 2).min(LATER);
             }
         }
     }
 
-    /// What a call returns that leads, unless it has to wait.
-    fn answer<T, E>(&self, claimed: Result<Claimed, B::Error>, lead: &Lead) -> ControlFlow<Result<Outcome<T>, E>>
+    /// What a call returns that has asked the backend, unless it has to wait.
+    pub(super) fn answer<T, E>(
+        &self,
+        claimed: Result<Claimed, B::Error>,
+        lead: Option<&Lead>,
+    ) -> ControlFlow<Result<Outcome<T>, E>>
     where
         T: DeserializeOwned,
         E: From<IdempotencyError> + 'static,
@@ -221,7 +229,9 @@ impl<B: Backend> Call<B> {
             Err(error) => ControlFlow::Break(Err(IdempotencyError::unavailable(&self.record, error).into())),
             Ok(Claimed::Settled { payload, reply }) => {
                 let reply = Arc::new(reply);
-                lead.is_settled(payload, Arc::clone(&reply));
+                if let Some(lead) = lead {
+                    lead.is_settled(payload, Arc::clone(&reply));
+                }
                 ControlFlow::Break(self.replay(payload, &reply))
             }
             Ok(Claimed::Abandoned { payload }) => {
@@ -238,10 +248,12 @@ impl<B: Backend> Call<B> {
             Ok(Claimed::Running {
                 payload: Some(payload), ..
             }) => {
-                lead.is_running(payload);
+                if let Some(lead) = lead {
+                    lead.is_running(payload);
+                }
                 ControlFlow::Continue(())
             }
-            // An attempt that is ours ran.
+            // What is ours has been run.
             Ok(Claimed::Running { .. } | Claimed::Ours { .. }) => ControlFlow::Continue(()),
         }
     }
@@ -301,13 +313,22 @@ impl<B: Backend> Call<B> {
         }
     }
 
+    /// Waits before the next look.
+    pub(super) async fn pause(&self, patience: &mut Patience, pauses: &mut Pauses) -> Result<(), IdempotencyError> {
+        self.waits(patience);
+        patience
+            .wait(sleep(pauses.next()))
+            .await
+            .ok_or_else(|| self.in_progress())
+    }
+
     fn waits(&self, patience: &mut Patience) {
         if !std::mem::replace(&mut patience.has_waited, true) {
             self.count(Count::Waits);
         }
     }
 
-    fn count(&self, count: Count) {
+    pub(super) fn count(&self, count: Count) {
         self.store.count(self.counters, count);
     }
 
@@ -356,9 +377,7 @@ impl<B: Backend> Call<B> {
                     return Attempt::Not(handler, lead, other);
                 }
             };
-            if took_over {
-                self.count(Count::Abandoned);
-            }
+            self.is_ours(took_over);
             lead.is_running(self.payload);
             let held = Held {
                 store: self.store.clone(),
@@ -409,11 +428,9 @@ impl<B: Backend> Call<B> {
     {
         let token = held.token;
         let lease = Lease::keep(held);
-        self.count(Count::Fresh);
         let run = caught(handler);
         let Some(ran) = lease.guard(&self.store, run).await else {
-            self.count(Count::Unsettled);
-            return Ok(Err(self.lease_lost().into()));
+            return Ok(Err(self.lost().into()));
         };
         let max = self.store.config().max_response_bytes;
         let ran = ran.and_then(|result| {
@@ -445,15 +462,8 @@ impl<B: Backend> Call<B> {
                 lead.is_settled(self.payload, Arc::new(reply));
                 Ok(result.map(Outcome::Fresh))
             }
-            Ok(false) => {
-                self.count(Count::Unsettled);
-                Ok(Err(self.lease_lost().into()))
-            }
-            Err(source) => {
-                self.count(Count::Unsettled);
-                let record = self.record.clone();
-                Ok(Err(IdempotencyError::Unsettled { record, source }.into()))
-            }
+            Ok(false) => Ok(Err(self.lost().into())),
+            Err(source) => Ok(Err(self.unsettled(source).into())),
         }
     }
 
@@ -476,9 +486,26 @@ impl<B: Backend> Call<B> {
         }
     }
 
-    fn lease_lost(&self) -> IdempotencyError {
+    /// Notes that the handler is about to run.
+    pub(super) fn is_ours(&self, took_over: bool) {
+        if took_over {
+            self.count(Count::Abandoned);
+        }
+        self.count(Count::Fresh);
+    }
+
+    pub(super) fn lost(&self) -> IdempotencyError {
+        self.count(Count::Unsettled);
         IdempotencyError::LeaseLost {
             record: self.record.clone(),
+        }
+    }
+
+    pub(super) fn unsettled(&self, source: BoxError) -> IdempotencyError {
+        self.count(Count::Unsettled);
+        IdempotencyError::Unsettled {
+            record: self.record.clone(),
+            source,
         }
     }
 
@@ -507,40 +534,4 @@ where
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
-}
-
-/// How long a call waits, all in all.
-struct Patience {
-    wait: Duration,
-    /// Set when it first has to.
-    timer: Option<Timer>,
-    has_waited: bool,
-}
-
-impl Patience {
-    fn new(wait: Duration) -> Self {
-        Self {
-            wait,
-            timer: None,
-            has_waited: false,
-        }
-    }
-
-    /// Waits for something. `None` if there is no patience left.
-    async fn wait<O>(&mut self, future: impl Future<Output = O>) -> Option<O> {
-        if self.wait.is_zero() {
-            return None;
-        }
-        if self.timer.is_none() {
-            self.timer = background::timer(self.wait);
-        }
-        let future = pin!(future);
-        match &mut self.timer {
-            Some(timer) => match select(future, Pin::as_mut(timer)).await {
-                Either::Left((output, _)) => Some(output),
-                Either::Right(((), _)) => None,
-            },
-            None => Some(future.await),
-        }
-    }
 }
