@@ -167,8 +167,8 @@ impl Token {
 /// Its beginning: who has all of it could settle in its place.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "Token({a:02x}{b:02x}{c:02x}{d:02x}…)")
+        let [first, second, third, ..] = self.0;
+        write!(f, "Token({first:02x}{second:02x}{third:02x}…)")
     }
 }
 

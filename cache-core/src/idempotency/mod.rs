@@ -1,10 +1,12 @@
 //! One effect per key: requests that may be sent again run once, and repeats get the stored reply.
 
 mod backend;
+mod call;
 mod config;
 #[cfg(feature = "test-util")]
 pub mod contract;
 mod error;
+mod execute;
 mod flights;
 mod lease;
 mod memory;

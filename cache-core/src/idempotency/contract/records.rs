@@ -1,128 +1,15 @@
-//! What every backend has to do, as tests: for those who write one.
-//!
-//! Each function is a test of one behaviour, and [`idempotency_contract!`](crate::idempotency_contract) makes a `#[tokio::test]` of each.
-//! They need no time to pass: what is to be over, ends at once. All can run at the same time, over the same records.
-//!
-//! # Example: the tests of a backend
-//! ```
-//! use cache_core::idempotency::MemoryBackend;
-//!
-//! async fn backend() -> MemoryBackend {
-//!     MemoryBackend::new()
-//! }
-//!
-//! cache_core::idempotency_contract!(backend().await);
-//! # fn main() {}
-//! ```
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "each of them panics if the backend does not do what its name says"
-)]
+//! What a backend does with records.
 
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
+use futures_util::future::{join, join_all};
 
-use super::backend::{Backend, Claim, Claimed, Reply, Token};
-use super::error::IdempotencyError;
-use super::outcome::Outcome;
-use super::record::RecordId;
-use super::request::Request;
-use super::store::IdempotencyStore;
-
-const HOUR: Duration = Duration::from_secs(3600);
-const NOW: Duration = Duration::ZERO;
-
-macro_rules! cases {
-    ($d:tt $($name:ident)*) => {
-        /// Makes a test of each part of the contract of a backend: see [`idempotency::contract`](crate::idempotency::contract).
-        ///
-        /// It takes an expression that makes a backend, which may `.await`. The tests are `#[tokio::test]`, so `tokio` has to be among the
-        /// dependencies, with its features `macros` and `rt`.
-        ///
-        /// # Example
-        /// ```
-        /// cache_core::idempotency_contract!(cache_core::idempotency::MemoryBackend::new());
-        /// # fn main() {}
-        /// ```
-        #[macro_export]
-        macro_rules! idempotency_contract {
-            ($d($d make:tt)+) => {
-                $(#[::tokio::test]
-                async fn $name() {
-                    let backend = ::std::sync::Arc::new({ $d($d make)+ });
-                    $crate::idempotency::contract::$name(&backend).await;
-                })*
-            };
-        }
-
-        /// All of it, one after the other.
-        ///
-        /// # Example
-        /// ```
-        /// # use std::sync::Arc;
-        /// # use cache_core::idempotency::{MemoryBackend, contract};
-        /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-        /// contract::all(&Arc::new(MemoryBackend::new())).await;
-        /// # }
-        /// ```
-        pub async fn all<B: Backend>(backend: &Arc<B>) {
-            $($name(backend).await;)*
-        }
-
-        /// The names of all, in the order in which [`all`] runs them.
-        ///
-        /// # Example
-        /// ```
-        /// # use cache_core::idempotency::contract;
-        /// assert!(contract::NAMES.contains(&"first_writer_wins"));
-        /// ```
-        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
-    };
-}
-
-cases! { $
-    first_writer_wins
-    claim_sent_again_is_the_same_claim
-    replay_is_byte_identical
-    settled_record_is_not_claimed
-    first_reply_stands
-    owner_settles_after_the_end_of_its_lease
-    released_record_can_be_claimed
-    settled_record_is_not_released
-    renewal_moves_the_end_of_the_lease
-    running_record_does_not_expire_before_its_lease
-    expired_record_is_taken_over_once_by_rivals
-    abandoned_record_is_taken_over_once_by_rivals
-    abandoned_record_is_left_to_who_does_not_take_over
-    worker_taken_for_dead_changes_nothing
-    scopes_and_keys_are_separate
-    sweep_removes_what_has_expired_and_nothing_else
-    sweep_removes_a_batch_at_most
-    sweep_and_takeover_in_either_order
-    unknown_records_are_nobodys
-    conflict_is_refused
-    duplicate_in_flight_is_told_to_try_again
-    duplicate_waits_and_replays
-    failed_handler_leaves_the_key_free
-    thousand_duplicates_run_the_handler_once
-}
+use super::{HOUR, NOW, ok, token, unique};
+use crate::idempotency::{Backend, Claim, Claimed, RecordId, Reply, Token};
 
 /// A record that no other test has.
 fn record() -> RecordId {
     RecordId::new("contract", "principal", "operation", &unique()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn unique() -> String {
-    format!("{:032x}", u128::from_be_bytes(token().to_bytes()))
-}
-
-fn token() -> Token {
-    Token::draw().unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn claim(payload: u8) -> Claim {
@@ -140,12 +27,6 @@ fn value(bytes: &[u8]) -> Reply {
 }
 
 const OURS: Claimed = Claimed::Ours { took_over: false };
-
-/// What a backend answered.
-#[track_caller]
-fn ok<T, E: Debug>(answer: Result<T, E>) -> T {
-    answer.unwrap_or_else(|error| panic!("the backend failed: {error:?}"))
-}
 
 async fn claims<B: Backend>(backend: &Arc<B>, record: &RecordId, claim: Claim) -> Claimed {
     ok(backend.claim(record, claim).await)
@@ -474,9 +355,9 @@ pub async fn sweep_and_takeover_in_either_order<B: Backend>(backend: &Arc<B>) {
         let sweep = async { ok(backend.delete_expired(1_000_000).await) };
         let take = claims(backend, &record, wanted);
         let answer = if round % 2 == 0 {
-            futures_util::future::join(sweep, take).await.1
+            join(sweep, take).await.1
         } else {
-            futures_util::future::join(take, sweep).await.0
+            join(take, sweep).await.0
         };
         assert_eq!(answer, OURS);
         ok(backend.delete_expired(1_000_000).await);
@@ -494,158 +375,4 @@ pub async fn unknown_records_are_nobodys<B: Backend>(backend: &Arc<B>) {
     assert!(!ok(backend.release(&record, token).await));
     assert!(!ok(backend.settle(&record, token, &value(b"reply"), HOUR).await));
     claimed(backend, &record, claim(1)).await;
-}
-
-type Run = Result<Outcome<String>, IdempotencyError>;
-
-/// A request of its own, with a payload.
-fn request(key: &str, payload: u8) -> Request {
-    Request::new("contract")
-        .scope("tenant", "principal")
-        .key(key)
-        .payload(&payload)
-}
-
-fn store<B: Backend>(backend: &Arc<B>, wait: Duration) -> IdempotencyStore<Arc<B>> {
-    let store = IdempotencyStore::builder(Arc::clone(backend)).wait(wait).build();
-    store.unwrap_or_else(|error| panic!("{error}"))
-}
-
-async fn runs<B: Backend>(store: &IdempotencyStore<Arc<B>>, key: &str, payload: u8, reply: &'static str) -> Run {
-    store
-        .run(request(key, payload), move || async move { Ok(reply.to_owned()) })
-        .await
-}
-
-/// Of another payload, whether the first request runs, has ended, or is asked for elsewhere.
-pub async fn conflict_is_refused<B: Backend>(backend: &Arc<B>) {
-    let (here, elsewhere, key) = (store(backend, HOUR), store(backend, HOUR), unique());
-    assert_eq!(
-        ok(runs(&here, &key, 1, "reply").await),
-        Outcome::Fresh("reply".to_owned())
-    );
-    for store in [&here, &elsewhere] {
-        let conflict = runs(store, &key, 2, "never").await;
-        assert!(
-            matches!(conflict, Err(IdempotencyError::Conflict { .. })),
-            "{conflict:?}"
-        );
-        assert_eq!(
-            ok(runs(store, &key, 1, "never").await),
-            Outcome::Replayed("reply".to_owned())
-        );
-    }
-    let key = unique();
-    let (running, _end) = held(&here, &key).await;
-    for store in [&here, &elsewhere] {
-        let conflict = runs(store, &key, 2, "never").await;
-        assert!(
-            matches!(conflict, Err(IdempotencyError::Conflict { .. })),
-            "{conflict:?}"
-        );
-    }
-    drop(running);
-}
-
-/// Runs a handler that has begun when this returns, and that ends when it is told to, or when who could tell it has gone.
-async fn held<B: Backend>(
-    store: &IdempotencyStore<Arc<B>>,
-    key: &str,
-) -> (tokio::task::JoinHandle<Run>, watch::Sender<bool>) {
-    let (begun, mut has_begun) = watch::channel(false);
-    let (end, mut ends) = watch::channel(false);
-    let (store, request) = (store.clone(), request(key, 1));
-    let call = tokio::spawn(async move {
-        let handler = move || async move {
-            begun.send_replace(true);
-            let _ = ends.wait_for(|ends| *ends).await;
-            Ok("reply".to_owned())
-        };
-        store.run(request, handler).await
-    });
-    assert!(
-        has_begun.wait_for(|begun| *begun).await.is_ok(),
-        "the handler of a new key runs"
-    );
-    (call, end)
-}
-
-/// If it does not wait, or not as long as the handler takes.
-pub async fn duplicate_in_flight_is_told_to_try_again<B: Backend>(backend: &Arc<B>) {
-    let (here, elsewhere, key) = (store(backend, NOW), store(backend, NOW), unique());
-    let (running, end) = held(&here, &key).await;
-    for store in [&here, &elsewhere] {
-        let told = runs(store, &key, 1, "never").await;
-        assert!(
-            matches!(told, Err(IdempotencyError::InProgress { retry_after, .. }) if !retry_after.is_zero()),
-            "{told:?}"
-        );
-        assert_eq!(store.stats().in_progress, 1);
-    }
-    end.send_replace(true);
-    assert_eq!(ok(ok(running.await)), Outcome::Fresh("reply".to_owned()));
-    assert_eq!(
-        ok(runs(&elsewhere, &key, 1, "never").await),
-        Outcome::Replayed("reply".to_owned())
-    );
-}
-
-/// Here and elsewhere.
-pub async fn duplicate_waits_and_replays<B: Backend>(backend: &Arc<B>) {
-    let (here, elsewhere, key) = (store(backend, HOUR), store(backend, HOUR), unique());
-    let (running, end) = held(&here, &key).await;
-    let waits = |store: IdempotencyStore<Arc<B>>, key: String| async move { runs(&store, &key, 1, "never").await };
-    let duplicates: Vec<_> = [&here, &elsewhere, &here, &elsewhere]
-        .map(|store| tokio::spawn(waits(store.clone(), key.clone())))
-        .into();
-    // They wait, as far as can be seen.
-    while here.stats().waits < 2 || elsewhere.stats().waits < 2 {
-        tokio::task::yield_now().await;
-    }
-    end.send_replace(true);
-    assert_eq!(ok(ok(running.await)), Outcome::Fresh("reply".to_owned()));
-    for duplicate in duplicates {
-        assert_eq!(ok(ok(duplicate.await)), Outcome::Replayed("reply".to_owned()));
-    }
-}
-
-/// Its error is not stored, and a repeat runs.
-pub async fn failed_handler_leaves_the_key_free<B: Backend>(backend: &Arc<B>) {
-    let (store, key) = (store(backend, HOUR), unique());
-    let failed: Run = store
-        .run(request(&key, 1), || async { Err(IdempotencyError::EmptyKey) })
-        .await;
-    assert!(matches!(failed, Err(IdempotencyError::EmptyKey)), "{failed:?}");
-    assert_eq!(
-        ok(runs(&store, &key, 1, "second").await),
-        Outcome::Fresh("second".to_owned())
-    );
-}
-
-/// At the same time, from several workers.
-pub async fn thousand_duplicates_run_the_handler_once<B: Backend>(backend: &Arc<B>) {
-    let workers = [store(backend, HOUR), store(backend, HOUR), store(backend, HOUR)];
-    let (key, effects) = (unique(), Arc::new(AtomicU64::new(0)));
-    let calls: Vec<_> = (0..1_000)
-        .map(|number: usize| {
-            let (store, effects) = (workers[number % workers.len()].clone(), Arc::clone(&effects));
-            let request = request(&key, 1);
-            tokio::spawn(async move {
-                let handler = move || async move {
-                    tokio::task::yield_now().await;
-                    Ok::<_, IdempotencyError>(effects.fetch_add(1, Ordering::SeqCst))
-                };
-                store.run(request, handler).await
-            })
-        })
-        .collect();
-    let mut fresh = 0;
-    for call in calls {
-        let outcome = ok(ok(call.await));
-        fresh += u64::from(!outcome.is_replayed());
-        assert_eq!(outcome.into_inner(), 0, "all get the same reply");
-    }
-    assert_eq!((fresh, effects.load(Ordering::SeqCst)), (1, 1));
-    let ran: u64 = workers.iter().map(|store| store.stats().fresh).sum();
-    assert_eq!(ran, 1);
 }
