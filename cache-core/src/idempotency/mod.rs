@@ -13,6 +13,8 @@ mod memory;
 mod outcome;
 mod patience;
 mod payload;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 mod request;
 mod run;
@@ -26,6 +28,8 @@ pub use self::error::{IdempotencyError, NoReply, ScopePart};
 pub use self::memory::{Full, MemoryBackend};
 pub use self::outcome::Outcome;
 pub use self::payload::PayloadError;
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PgBackend, PgBackendError, PgFailure, PgFault};
 pub use self::record::RecordId;
 pub use self::request::{IdempotencyKey, Request};
 #[doc(hidden)]
