@@ -21,6 +21,8 @@ mod run;
 mod stats;
 mod store;
 mod sweep;
+#[cfg(feature = "postgres")]
+pub(crate) mod transaction;
 
 pub use self::backend::{Backend, Claim, Claimed, Reply, Token};
 pub use self::config::{OnAbandoned, StoreBuilder};
