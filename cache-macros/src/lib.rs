@@ -14,6 +14,7 @@ mod key;
 mod options;
 mod place;
 mod resource;
+mod taken;
 mod template;
 
 use proc_macro::TokenStream;
