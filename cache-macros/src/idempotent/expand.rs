@@ -385,14 +385,15 @@ impl Code<'_> {
         let begin = quote_spanned!(at=> #begin::<#returns>);
         let (outcome, ticket, result) = (hidden("outcome"), hidden("ticket"), hidden("result"));
         let unguarded = self.call_in(tx);
+        let krate = &self.krate;
         quote! {
-            match #begin(&#store, &mut *#tx, #request).await {
+            #krate::__idempotent_in_transaction! { match #begin(&#store, &mut *#tx, #request).await {
                 ::core::ops::ControlFlow::Break(#outcome) => #outcome,
                 ::core::ops::ControlFlow::Continue(#ticket) => {
                     let #result: #returns = #unguarded.await;
                     #ticket.end(&mut *#tx, #result).await
                 }
-            }
+            } }
         }
     }
 

@@ -1,20 +1,15 @@
-//! What `#[idempotent]` expands to.
-//!
-//! The types are asked what they can do, by autoref specialisation, since they may be generic: what comes back either serves or is
-//! complained of, once, at the place of the user's that is to blame. It serves in the second case too, so that nothing else is
-//! complained of. See [`task`](super::task), of which a handler is one: it may outlive its call.
+//! What a call asks for: by which store, under which key, for whom, with which payload.
 
 use std::fmt;
-use std::future::{Future, pending};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
-use super::task::ReturnProbe;
-pub use super::task::{GivenProbe, Goes, LentProbe, OptionProbe, Stays, lend_option, own_cow, returned, type_of};
-use crate::idempotency::{Backend, IdempotencyError, IdempotencyKey, IdempotencyStore, Outcome, Request};
+use super::super::task::{Goes, Stays};
+use super::returns::Returns;
+use crate::idempotency::{Backend, IdempotencyKey, IdempotencyStore, Request};
 
 /// A store, or something that points to one.
 #[diagnostic::on_unimplemented(
@@ -226,228 +221,6 @@ pub fn payload_part<T: ?Sized, K: Compares<T>>(_kind: K, part: &T) -> PayloadPar
     PayloadPart(part, PhantomData)
 }
 
-/// A return type of an idempotent function.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `Result`",
-    label = "an idempotent function returns one, because its key can be refused",
-    note = "return a `Result<T, E>`, with an error that is `From<cache_core::idempotency::IdempotencyError>`"
-)]
-pub trait Returns: Sized {
-    /// What is stored of it.
-    type Value;
-
-    /// What tells of a failure.
-    type Error;
-
-    /// The same, with whether it was replayed.
-    type Outcome;
-
-    /// Leaves out whether it was.
-    fn inner(outcome: Self::Outcome) -> Self;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T, E> Returns for Result<T, E> {
-    type Value = T;
-    type Error = E;
-    type Outcome = Result<Outcome<T>, E>;
-
-    fn inner(outcome: Result<Outcome<T>, E>) -> Self {
-        outcome.map(Outcome::into_inner)
-    }
-}
-
-/// What the function returns of what its `outcome` does.
-pub fn inner<R: Returns>(outcome: R::Outcome) -> R {
-    R::inner(outcome)
-}
-
-/// What can be stored and replayed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored",
-    label = "what is replayed has to be `Serialize + DeserializeOwned`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
-)]
-pub trait Stored {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Stored for T {}
-
-/// An error that can tell of a key that is refused.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not made from an `IdempotencyError`",
-    label = "a key that is refused has to come back as an error of the function",
-    note = "write `impl From<cache_core::idempotency::IdempotencyError> for {Self}`"
-)]
-pub trait Refuses {}
-
-#[diagnostic::do_not_recommend]
-impl<E: From<IdempotencyError>> Refuses for E {}
-
-/// Runs handlers.
-#[derive(Debug)]
-pub struct Task;
-
-/// Stands where they would be run, so that one complaint is all, which is made elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub struct NoTask;
-
-/// The same, with a complaint.
-#[derive(Clone, Copy, Debug)]
-pub struct NoWayBack(NoTask);
-
-impl Deref for NoWayBack {
-    type Target = NoTask;
-
-    fn deref(&self) -> &NoTask {
-        &self.0
-    }
-}
-
-/// All is well: `task` is called on `&&&ReturnProbe`.
-pub trait Runs {
-    /// As a value.
-    fn task(&self) -> Task {
-        Task
-    }
-}
-
-/// Something is missing.
-pub trait Falls {
-    /// As a value.
-    fn task(&self) -> NoTask {
-        NoTask
-    }
-}
-
-/// It could not come back from a task in any case.
-pub trait RemainsThere {
-    /// As a value.
-    fn task(&self) -> NoWayBack {
-        NoWayBack(NoTask)
-    }
-}
-
-impl<T, E> Runs for &&ReturnProbe<Result<T, E>>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: From<IdempotencyError> + Send + 'static,
-{
-}
-impl<R: Send + 'static> Falls for &ReturnProbe<R> {}
-impl<R> RemainsThere for ReturnProbe<R> {}
-
-/// A handler can return this.
-#[diagnostic::on_unimplemented(
-    message = "`{R}` cannot come back from a handler",
-    label = "it runs as a task of its own, so what it returns has to be `Send + 'static`",
-    note = "return something owned, and for `Box<dyn Error>` an error type of your own"
-)]
-pub trait ComesBack<R> {}
-
-#[diagnostic::do_not_recommend]
-impl<R> ComesBack<R> for Task {}
-#[diagnostic::do_not_recommend]
-impl<R> ComesBack<R> for NoTask {}
-
-/// What runs the handlers of a function that returns this. The one place that complains if nothing can.
-pub fn of<R: Returns<Value: Stored, Error: Refuses>, T: ComesBack<R>>(task: T) -> T {
-    task
-}
-
-impl Task {
-    /// The function's `outcome`. That the futures are `Send` is said here, once for all.
-    pub fn run<T, E, B, H, F>(
-        self,
-        store: IdempotencyStore<B>,
-        request: Request,
-        handler: H,
-    ) -> impl Future<Output = Result<Outcome<T>, E>> + Send
-    where
-        T: Serialize + DeserializeOwned + Send + 'static,
-        E: From<IdempotencyError> + Send + 'static,
-        B: Backend,
-        H: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<T, E>> + Send + 'static,
-    {
-        async move { store.run(request, handler).await }
-    }
-}
-
-/// As [`Task`], and asks for nothing.
-impl NoTask {
-    /// Does not compile.
-    pub fn run<O, B, H, F>(self, _store: IdempotencyStore<B>, _request: Request, _handler: H) -> impl Future<Output = O>
-    where
-        H: FnOnce() -> F,
-        F: Future,
-    {
-        pending()
-    }
-}
-
-/// Makes the handler's own of what is lent to the call.
-#[diagnostic::on_unimplemented(
-    message = "`{T}` is lent to the call, and the handler may outlive that",
-    label = "has to be `Clone + Send + Sync + 'static`, so that the handler can have its own",
-    note = "derive `Clone` if that is cheap, or take it behind an `Arc`, as in `&Arc<{T}>`"
-)]
-pub trait Own<T: ?Sized> {
-    /// What it is copied to.
-    type Owned;
-
-    /// Copies it.
-    fn own(self, lent: &T) -> Self::Owned;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Own<T> for Goes {
-    type Owned = T::Owned;
-
-    fn own(self, lent: &T) -> T::Owned {
-        lent.to_owned()
-    }
-}
-
-/// Makes the handler's own of what is lent to the call.
-// The type comes first, so that it is known when there is something to complain of.
-pub fn own<T: ?Sized, K: Own<T>>(lent: &T, kind: K) -> K::Owned {
-    kind.own(lent)
-}
-
-/// The same of what may not be there.
-pub fn own_option<T: ?Sized, K: Own<T>>(lent: Option<&T>, kind: K) -> Option<K::Owned> {
-    lent.map(|lent| kind.own(lent))
-}
-
-/// Hands on what the call has been given.
-#[diagnostic::on_unimplemented(
-    message = "`{T}` cannot go along with a handler that may outlive the call",
-    label = "has to be `Send + 'static`",
-    note = "the handler runs on any thread, with arguments of its own: take something of which it can have one, such as an `Arc`"
-)]
-pub trait Hand<T> {
-    /// Itself.
-    type Handed;
-
-    /// Does nothing to it.
-    fn hand(self, given: T) -> Self::Handed;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T> Hand<T> for Goes {
-    type Handed = T;
-
-    fn hand(self, given: T) -> T {
-        given
-    }
-}
-
-/// Hands on what the call has been given.
-pub fn hand<T, K: Hand<T>>(_: PhantomData<T>, kind: K, given: T) -> K::Handed {
-    kind.hand(given)
-}
-
 /// Asks whether an error can be stored: `rule` is called on `&&ErrorProbe`.
 #[derive(Debug)]
 pub struct ErrorProbe<R>(PhantomData<R>);
@@ -517,13 +290,4 @@ pub fn store_error<R: Returns, K: Rule<R::Error>>(
     is_stored: impl Fn(&R::Error) -> bool + Send + Sync + 'static,
 ) -> Request {
     K::apply(request, is_stored)
-}
-
-/// What has to be in scope for the probes.
-pub mod probes {
-    pub use super::super::task::{Fits as _, Unfits as _};
-    pub use super::{
-        ErrorIsNotStored as _, ErrorIsStored as _, Falls as _, IsCompared as _, IsIncomparable as _, IsOptional as _,
-        IsShown as _, IsUnknown as _, RemainsThere as _, Runs as _,
-    };
 }
