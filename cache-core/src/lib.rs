@@ -128,6 +128,8 @@ pub use self::store::Policy;
 pub use self::tag::{begin_tag_mutation, invalidate_tag};
 pub use self::warm::{Progress, Warmed, Warmup, warm};
 
+#[cfg(all(feature = "macros", feature = "idempotency"))]
+pub use cache_macros::idempotent;
 #[cfg(feature = "macros")]
 pub use cache_macros::{
     agent_cached, agent_invalidates, cached_batch, cached_in, cached_lru, cached_revision, cached_ttl, invalidates,
