@@ -1,6 +1,5 @@
 //! What makes two calls the same request: operation, scope, key and payload.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{IdempotencyError, ScopePart};
-use super::outcome::ErrorRule;
+use super::outcome::{ErrorRule, Rule};
 use super::payload;
 use super::record::RecordId;
+use super::stats::Counters;
 
 /// A request that is to run once: what it asks for, for whom, under which key, with which payload.
 ///
@@ -40,7 +40,9 @@ pub struct Request {
     scope: Option<[Option<String>; 2]>,
     key: Option<String>,
     payload: Result<[u8; 32], IdempotencyError>,
-    rule: Option<Arc<dyn Any + Send + Sync>>,
+    rule: Rule,
+    /// Of the function that it is a call of.
+    counters: Option<&'static Counters>,
 }
 
 impl Request {
@@ -60,6 +62,7 @@ impl Request {
             key: None,
             payload: payload::fingerprint(&(), &[]).map_err(Into::into),
             rule: None,
+            counters: None,
         }
     }
 
@@ -137,6 +140,17 @@ impl Request {
         self
     }
 
+    /// Counts what comes of it here as well.
+    #[doc(hidden)]
+    pub fn counted_by(mut self, counters: &'static Counters) -> Self {
+        self.counters = Some(counters);
+        self
+    }
+
+    pub(crate) fn counters(&self) -> Option<&'static Counters> {
+        self.counters
+    }
+
     /// What it comes to, if it has a key.
     pub(crate) fn check(self, max_key_len: usize) -> Result<Option<Checked>, IdempotencyError> {
         let Some(key) = self.key else {
@@ -168,7 +182,7 @@ impl Request {
 pub(crate) struct Checked {
     pub(crate) record: RecordId,
     pub(crate) payload: [u8; 32],
-    pub(crate) rule: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) rule: Rule,
 }
 
 /// As text, unless it fails at that, where `to_string` would panic.

@@ -16,6 +16,7 @@
 use super::check::{Part, faults, question};
 use super::error::PgBackendError;
 use super::{MAX_NAME, PgBackend, execute, hex, sql};
+use crate::idempotency::store::IdempotencyStore;
 use sha2::{Digest, Sha256};
 
 /// One at a time creates.
@@ -192,6 +193,44 @@ impl PgBackend {
         } else {
             Err(PgBackendError::Drift(faults))
         }
+    }
+}
+
+impl IdempotencyStore<PgBackend> {
+    /// As [`PgBackend::create_schema`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use cache_core::idempotency::{IdempotencyStore, PgBackend, PgBackendError};
+    /// # async fn example(pool: sqlx::PgPool) -> Result<(), PgBackendError> {
+    /// let store = IdempotencyStore::new(PgBackend::new(pool));
+    /// store.create_schema().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create_schema(&self) -> Result<(), PgBackendError> {
+        self.backend().create_schema().await
+    }
+
+    /// As [`PgBackend::check_schema`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use cache_core::idempotency::{IdempotencyStore, PgBackend, PgBackendError};
+    /// # async fn example(pool: sqlx::PgPool) -> Result<(), PgBackendError> {
+    /// let store = IdempotencyStore::new(PgBackend::new(pool));
+    /// store.check_schema().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn check_schema(&self) -> Result<(), PgBackendError> {
+        self.backend().check_schema().await
     }
 }
 
