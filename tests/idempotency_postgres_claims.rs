@@ -280,6 +280,26 @@ async fn times_are_counted_from_after_a_wait() {
 }
 
 #[tokio::test]
+async fn settles_that_are_sent_again_while_the_first_is_under_way_are_one() {
+    let (pool, _, backend) = database().await;
+    backend.claim(&record("a"), claim(1)).await.unwrap();
+    let mut lock = pool.begin().await.unwrap();
+    run(&mut *lock, "SELECT FROM idempotency_records FOR UPDATE").await;
+    let settles: Vec<_> = (0..3)
+        .map(|_| {
+            let backend = backend.clone();
+            tokio::spawn(async move { backend.settle(&record("a"), token(1), &reply("yes"), HOUR).await })
+        })
+        .collect();
+    until_waiting(&pool, 3).await;
+    lock.commit().await.unwrap();
+    for settled in join_all(settles).await {
+        assert!(settled.unwrap().unwrap());
+    }
+    assert_eq!(backend.claim(&record("a"), claim(2)).await.unwrap(), settled("yes"));
+}
+
+#[tokio::test]
 async fn a_replay_takes_no_lock_and_writes_nothing() {
     let (pool, _, backend) = database().await;
     backend.claim(&record("a"), claim(1)).await.unwrap();
