@@ -7,16 +7,16 @@
 //!
 //! In an `impl`, where no type can stand, the companions are `create_order_outcome`, `create_order_unguarded` and so on.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Expr, GenericParam, ReturnType, Signature};
+use syn::{Expr, GenericParam, ReturnType, Signature, Type};
 
 use super::arguments::Payload;
 use super::check::{Plan, Way};
 use crate::function::{Argument, hidden, names_ident};
-use crate::key::respan;
+use crate::key::{is_plain, is_primitive, respan};
 use crate::taken::{All, Taken};
 
 pub(super) fn tokens(plan: &Plan) -> TokenStream {
@@ -123,13 +123,15 @@ impl Code<'_> {
         let outcome = self.call(&self.companion("outcome"));
         let (of, returns) = (&self.of, &self.plan.returns);
         // At the return type, so that what it is not is said there, and once.
-        let inner = respan(&quote!(#of::inner), returns.span());
+        let at = returns.span();
+        let of_returns = respan(&quote!(#of::Returns), at);
+        let inner = quote_spanned!(at=> <#returns as #of_returns>::inner);
         quote! {
             #(#attrs)*
             // An argument `_id` is handed on, whatever its name says.
             #[allow(clippy::used_underscore_binding)]
             #vis #sig {
-                #inner::<#returns>(#outcome.await)
+                #inner(#outcome.await)
             }
         }
     }
@@ -206,7 +208,9 @@ impl Code<'_> {
     /// `unguarded`: the user's body, as he wrote it.
     fn unguarded(&self) -> TokenStream {
         let function = &self.plan.function;
-        let (vis, body) = (&function.vis, &function.body);
+        let vis = &function.vis;
+        let body = function.body.as_ref().map(Group::stream);
+        let used = self.used();
         let attrs = function.body_attrs();
         let of_handler = function.attrs.iter().filter(|attr| is_of_handler(attr));
         let doc = format!("Runs the body of `{}`, whether it has run before or not.", self.name());
@@ -219,7 +223,10 @@ impl Code<'_> {
             #(#of_handler)*
             #[allow(dead_code, clippy::unused_async)]
             #[doc = #doc]
-            #vis #sig #body
+            #vis #sig {
+                #used
+                #body
+            }
         }
     }
 
@@ -240,7 +247,7 @@ impl Code<'_> {
         let at = returns.span();
         let of_returns = respan(&quote!(#of::Returns), at);
         let output = quote_spanned!(at=> <#returns as #of_returns>::Outcome);
-        sig.output = ReturnType::Type(syn::parse_quote!(->), Box::new(syn::Type::Verbatim(output)));
+        sig.output = ReturnType::Type(syn::parse_quote!(->), Box::new(Type::Verbatim(output)));
         quote! {
             #attrs
             #[doc = #doc]
@@ -264,9 +271,12 @@ impl Code<'_> {
         let key = quote_spanned!(key.span()=> #of_key(#request, &#key));
         let parts = plan.scope.iter().map(|part| {
             let (at, of) = (part.span(), respan(of, part.span()));
+            if self.is_shown(part) {
+                return quote_spanned!(at=> &#part);
+            }
             let bound = hidden("part");
             quote_spanned! {at=>
-                match &#part { #bound => #of::scope_part((&&&#of::ScopeProbe(#bound)).kind(), #bound) }
+                match &#part { #bound => #of::scope_part(#bound, (&&&#of::ScopeProbe(#bound)).kind()) }
             }
         });
         let payload = self.payload();
@@ -287,6 +297,22 @@ impl Code<'_> {
         }
     }
 
+    /// Whether a part of the scope needs no asking: a literal, or an argument that is text or a number.
+    fn is_shown(&self, part: &Expr) -> bool {
+        match part {
+            Expr::Lit(_) => true,
+            Expr::Path(path) => self.plan.arguments.iter().any(|argument| {
+                let ty = match &argument.ty {
+                    Type::Reference(reference) => &*reference.elem,
+                    ty => ty,
+                };
+                let is_known = is_primitive(ty) || ["str", "String"].iter().any(|word| is_plain(ty, word));
+                argument.is_named && path.path.is_ident(&argument.name) && is_known
+            }),
+            _ => false,
+        }
+    }
+
     fn payload(&self) -> TokenStream {
         match &self.plan.payload {
             Payload::One(expr) => self.payload_part(expr),
@@ -301,7 +327,7 @@ impl Code<'_> {
         let (at, of) = (part.span(), respan(&self.of, part.span()));
         let bound = hidden("part");
         quote_spanned! {at=>
-            match &#part { #bound => #of::payload_part((&&#of::PayloadProbe(#bound)).kind(), #bound) }
+            match &#part { #bound => #of::payload_part(#bound, (&&#of::PayloadProbe(#bound)).kind()) }
         }
     }
 
@@ -315,20 +341,36 @@ impl Code<'_> {
         quote_spanned!(rule.span()=> let #request = #of_rule::store_error::<#returns, _>(#request, #kind, #rule);)
     }
 
-    /// Lets names in expressions stand for references, so that nothing is moved. Primitives stay as they are.
-    fn shadows(&self) -> TokenStream {
+    /// The statement that uses what the attribute names, which is use enough: the body need not.
+    fn used(&self) -> Option<TokenStream> {
+        let code = self.expressions();
+        let bindings = self.plan.arguments.iter().flat_map(Argument::bindings);
+        let named: Vec<_> = bindings
+            .filter(|name| names_ident(code.clone(), &name.to_string()))
+            .collect();
+        (!named.is_empty()).then(|| quote!(let _ = (#(&#named,)*);))
+    }
+
+    /// Everything that the attribute says in expressions.
+    fn expressions(&self) -> TokenStream {
         let plan = self.plan;
         let exprs = [&plan.store, &plan.key].into_iter().chain(&plan.scope);
         let exprs = exprs.chain(match &plan.payload {
             Payload::One(expr) => std::slice::from_ref(expr),
             Payload::Parts(exprs) => exprs,
         });
-        let code: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
+        exprs.map(ToTokens::to_token_stream).collect()
+    }
+
+    /// Lets names in expressions stand for references, so that nothing is moved. Primitives stay as they are.
+    fn shadows(&self) -> TokenStream {
+        let code = self.expressions();
         let is_named = |argument: &&Argument| {
             let names = argument.bindings();
             names.iter().any(|name| names_ident(code.clone(), &name.to_string()))
         };
-        plan.arguments
+        self.plan
+            .arguments
             .iter()
             .filter(is_named)
             .filter_map(Argument::shadow)
@@ -385,13 +427,18 @@ impl Code<'_> {
         let begin = quote_spanned!(at=> #begin::<#returns>);
         let (outcome, ticket, result) = (hidden("outcome"), hidden("ticket"), hidden("result"));
         let unguarded = self.call_in(tx);
+        let store = quote_spanned!(self.plan.store.span()=> &#store);
+        let argument = self.plan.arguments.iter().find(|argument| argument.name == *tx);
+        let at = argument.map_or_else(|| tx.span(), |argument| argument.ty.span());
+        let of_lent = respan(&quote!(#of::lent), at);
+        let lent = quote_spanned!(at=> #of_lent(&mut *#tx));
         let krate = &self.krate;
         quote! {
-            #krate::__idempotent_in_transaction! { match #begin(&#store, &mut *#tx, #request).await {
+            #krate::__idempotent_in_transaction! { match #begin(#store, #lent, #request).await {
                 ::core::ops::ControlFlow::Break(#outcome) => #outcome,
                 ::core::ops::ControlFlow::Continue(#ticket) => {
                     let #result: #returns = #unguarded.await;
-                    #ticket.end(&mut *#tx, #result).await
+                    #ticket.end(#lent, #result).await
                 }
             } }
         }

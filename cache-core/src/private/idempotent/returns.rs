@@ -54,11 +54,6 @@ impl<T, E> Returns for Result<T, E> {
     }
 }
 
-/// What the function returns of what its `outcome` does.
-pub fn inner<R: Returns>(outcome: R::Outcome) -> R {
-    R::inner(outcome)
-}
-
 /// What can be stored and replayed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored",

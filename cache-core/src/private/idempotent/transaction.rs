@@ -16,6 +16,29 @@ use crate::idempotency::{Backend, IdempotencyStore, Request};
 )]
 pub trait InTransaction: Backend {}
 
+/// What `tx` names, if it is that.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no transaction of Postgres",
+    label = "`tx` has to be a `&mut sqlx::Transaction<'_, Postgres>`",
+    note = "the records are written in it, and committed with what the handler writes"
+)]
+pub trait AsTransaction<'c> {
+    /// It.
+    fn transaction(&mut self) -> &mut Transaction<'c, Postgres>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'c> AsTransaction<'c> for Transaction<'c, Postgres> {
+    fn transaction(&mut self) -> &mut Transaction<'c, Postgres> {
+        self
+    }
+}
+
+/// Lends the transaction.
+pub fn lent<'t, 'c, T: AsTransaction<'c>>(tx: &'t mut T) -> &'t mut Transaction<'c, Postgres> {
+    tx.transaction()
+}
+
 /// A request that is ours.
 #[derive(Debug)]
 pub struct Ticket<R>(PhantomData<R>);
