@@ -79,25 +79,23 @@ impl Code<'_> {
         }
     }
 
-    /// Calls a companion that takes what the function takes.
-    fn call(&self, companion: &Ident) -> TokenStream {
+    /// Calls `outcome`. All at the return type, where the compiler says what that is not, once.
+    fn call_outcome(&self, at: Span) -> TokenStream {
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
-        let (home, generics) = (self.home(), self.generics());
+        let (mut outcome, generics) = (self.companion("outcome"), self.generics());
+        outcome.set_span(outcome.span().located_at(at));
         if let Some(receiver) = self.plan.function.receiver() {
             let receiver = receiver.self_token;
-            quote!(#receiver.#companion #generics(#(#names),*))
-        } else {
-            quote!(#home::#companion #generics(#(#names),*))
+            return quote_spanned!(at=> #receiver.#outcome #generics(#(#names),*));
         }
-    }
-
-    /// The type that holds the companions, seen from the function.
-    fn home(&self) -> TokenStream {
-        if self.plan.is_method {
-            quote!(Self)
+        let home = if self.plan.is_method {
+            quote_spanned!(at=> Self)
         } else {
-            self.name().to_token_stream()
-        }
+            let mut name = self.name().clone();
+            name.set_span(name.span().located_at(at));
+            name.into_token_stream()
+        };
+        quote_spanned!(at=> #home::#outcome #generics(#(#names),*))
     }
 
     /// The function's generic arguments, which what it returns may not tell.
@@ -120,19 +118,16 @@ impl Code<'_> {
         let vis = &function.vis;
         let attrs = function.attrs.iter().filter(|attr| !is_of_handler(attr));
         let sig = function.forwarding_signature(&self.plan.arguments);
-        let outcome = self.call(&self.companion("outcome"));
         let (of, returns) = (&self.of, &self.plan.returns);
         // At the return type, so that what it is not is said there, and once.
         let at = returns.span();
-        let of_returns = respan(&quote!(#of::Returns), at);
-        let inner = quote_spanned!(at=> <#returns as #of_returns>::inner);
+        let (of_returns, outcome) = (respan(&quote!(#of::Returns), at), self.call_outcome(at));
+        let body = quote_spanned!(at=> { <#returns as #of_returns>::inner(#outcome.await) });
         quote! {
             #(#attrs)*
             // An argument `_id` is handed on, whatever its name says.
             #[allow(clippy::used_underscore_binding)]
-            #vis #sig {
-                #inner(#outcome.await)
-            }
+            #vis #sig #body
         }
     }
 
@@ -247,15 +242,16 @@ impl Code<'_> {
         let at = returns.span();
         let of_returns = respan(&quote!(#of::Returns), at);
         let output = quote_spanned!(at=> <#returns as #of_returns>::Outcome);
-        sig.output = ReturnType::Type(syn::parse_quote!(->), Box::new(Type::Verbatim(output)));
+        sig.output = ReturnType::Type(syn::parse_quote_spanned!(at=> ->), Box::new(Type::Verbatim(output)));
+        let body = quote_spanned! {at=> {
+            use #of::probes::*;
+            #asked
+            #run
+        }};
         quote! {
             #attrs
             #[doc = #doc]
-            #vis #sig {
-                use #of::probes::*;
-                #asked
-                #run
-            }
+            #vis #sig #body
         }
     }
 
