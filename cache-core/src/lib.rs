@@ -66,6 +66,7 @@
 //! **Why `Arc` around large values?** A hit clones the value. An `Arc` makes that a count.
 //!
 //! # Features
+//! - `idempotency` (default): the module `idempotency`.
 //! - `macros` (default): the attributes.
 //! - `postgres`: the module `postgres`, revisions of tables. Needs Rust 1.94.
 //! - `tracing`: loads in the background run in the span of the caller that started them.

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::IdempotencyError;
@@ -95,6 +96,31 @@ pub trait Backend: Send + Sync + 'static {
     fn delete_expired(&self, batch: u32) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 }
 
+/// What is shared is as good.
+impl<B: Backend> Backend for Arc<B> {
+    type Error = B::Error;
+
+    async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, B::Error> {
+        (**self).claim(record, claim).await
+    }
+
+    async fn renew(&self, record: &RecordId, token: Token, lease: Duration, ttl: Duration) -> Result<bool, B::Error> {
+        (**self).renew(record, token, lease, ttl).await
+    }
+
+    async fn settle(&self, record: &RecordId, token: Token, reply: &Reply, ttl: Duration) -> Result<bool, B::Error> {
+        (**self).settle(record, token, reply, ttl).await
+    }
+
+    async fn release(&self, record: &RecordId, token: Token) -> Result<bool, B::Error> {
+        (**self).release(record, token).await
+    }
+
+    async fn delete_expired(&self, batch: u32) -> Result<u64, B::Error> {
+        (**self).delete_expired(batch).await
+    }
+}
+
 /// Who has claimed a record: a number that is drawn for each claim, and fences everything that follows from it.
 ///
 /// # Example: as bytes, for a column or a message
@@ -141,8 +167,8 @@ impl Token {
 /// Its beginning: who has all of it could settle in its place.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "Token({a:02x}{b:02x}{c:02x}{d:02x}…)")
+        let [first, second, third, ..] = self.0;
+        write!(f, "Token({first:02x}{second:02x}{third:02x}…)")
     }
 }
 

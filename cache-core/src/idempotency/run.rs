@@ -5,55 +5,33 @@
 //! 2. In this process one call *leads* for each record; the others follow it (see `flights`).
 //! 3. The lead claims. From the moment that the claim may have been sent until the record is settled, everything is in a task of its own:
 //!    a client that goes away neither orphans a claim nor drops a handler half way.
-//! 4. Ours: the handler runs under a lease (see `lease`), then the record is settled under the token of the claim, or released. Settled:
-//!    the reply is replayed. Running elsewhere: the lead asks again, less and less often, for as long as it has patience.
-//!
-//! # What becomes of a claim
-//! | the handler | the record |
-//! |---|---|
-//! | returns a value | is settled with it, or with the note that it cannot be stored |
-//! | returns an error that is stored | is settled with it |
-//! | returns another error | is released: a repeat runs again |
-//! | panics | its lease is ended: what follows is up to `on_abandoned` |
-//! | is dropped, because the claim was lost | is another's |
-//! | dies with the process | its lease ends by itself |
+//! 4. Ours: the handler runs under a lease (see `lease`), then the record is settled under the token of the claim, or released (see
+//!    `execute`). Settled: the reply is replayed. Running elsewhere: the lead asks again, less and less often, for as long as it has
+//!    patience.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::panic::resume_unwind;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
-use super::backend::{Backend, Claim, Claimed, Reply, Token};
+use super::backend::{Backend, Claim, Claimed, Token};
+use super::call::{Call, RETRY};
 use super::config::OnAbandoned;
-use super::error::{BoxError, IdempotencyError};
+use super::error::IdempotencyError;
+use super::execute::Panic;
 use super::flights::{Flight, Lead, Part};
-use super::lease::{Held, Lease, sleep};
-use super::outcome::{Outcome, Rule, replayed, reply_of};
-use super::record::RecordId;
-use super::request::{Checked, Request};
+use super::lease::{Held, sleep};
+use super::outcome::Outcome;
+use super::patience::{Patience, Pauses};
+use super::request::Request;
 use super::stats::{Count, Counters};
 use super::store::IdempotencyStore;
-use crate::background::{self, Timer};
-use crate::clock::nanos;
-
-/// How soon a record that runs elsewhere is looked at again: at first, and at most.
-const SOON: Duration = Duration::from_millis(10);
-const LATER: Duration = Duration::from_millis(500);
-/// When a client may try again that has waited long enough.
-const RETRY: Duration = Duration::from_secs(1);
-/// Between two attempts to store a reply, at first and at most.
-const PAUSE: Duration = Duration::from_millis(50);
-const LONG_PAUSE: Duration = Duration::from_secs(2);
-
-type Panic = Box<dyn Any + Send>;
+use crate::background;
 
 impl<B: Backend> IdempotencyStore<B> {
     /// Runs the handler, unless this request has run before: then its reply is replayed.
@@ -94,18 +72,8 @@ impl<B: Backend> IdempotencyStore<B> {
         H: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let counters = request.counters();
-        let checked = request.check(self.config().max_key_len)?;
-        let Some(Checked { record, payload, rule }) = checked else {
-            self.count(counters, Count::Undeduplicated);
+        let Some(call) = Call::new::<E>(self, request)? else {
             return alone(handler).await;
-        };
-        let call = Call {
-            store: self.clone(),
-            record,
-            payload,
-            rule: rule.or_else(|| self.rule::<E>()),
-            counters,
         };
         // In a box: what is awaited is large, and a caller's future would be as large.
         match Box::pin(call.obtain(handler)).await {
@@ -114,7 +82,7 @@ impl<B: Backend> IdempotencyStore<B> {
         }
     }
 
-    fn count(&self, counters: Option<&'static Counters>, count: Count) {
+    pub(super) fn count(&self, counters: Option<&'static Counters>, count: Count) {
         self.counters().one(count);
         if let Some(counters) = counters {
             counters.one(count);
@@ -145,27 +113,6 @@ where
     result.map(Outcome::Fresh)
 }
 
-/// A request under its record.
-struct Call<B> {
-    store: IdempotencyStore<B>,
-    record: RecordId,
-    payload: [u8; 32],
-    rule: Rule,
-    counters: Option<&'static Counters>,
-}
-
-impl<B> Clone for Call<B> {
-    fn clone(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            record: self.record.clone(),
-            payload: self.payload,
-            rule: self.rule.clone(),
-            counters: self.counters,
-        }
-    }
-}
-
 /// What came of a claim: the handler ran, or it was not to, and is there again.
 enum Attempt<T, E, H, X> {
     Ran(Result<Result<Outcome<T>, E>, Panic>),
@@ -189,7 +136,7 @@ impl<B: Backend> Call<B> {
                     ControlFlow::Break(result) => return Ok(result),
                 },
             };
-            let mut pause = SOON;
+            let mut pauses = Pauses::new();
             loop {
                 let claimed = match self.clone().attempt(handler, lead).await {
                     Ok(Attempt::Ran(result)) => return result,
@@ -199,57 +146,20 @@ impl<B: Backend> Call<B> {
                     }
                     Err(error) => return Ok(Err(error.into())),
                 };
-                if let ControlFlow::Break(result) = self.answer(claimed, &lead) {
+                if let ControlFlow::Break(result) = self.answer(claimed, Some(&lead)) {
                     return Ok(result);
                 }
-                self.waits(&mut patience);
-                if patience.wait(sleep(pause)).await.is_none() {
-                    return Ok(Err(self.in_progress().into()));
+                if let Err(error) = self.pause(&mut patience, &mut pauses).await {
+                    return Ok(Err(error.into()));
                 }
-                pause = (pause * 2).min(LATER);
             }
-        }
-    }
-
-    /// What a call returns that leads, unless it has to wait.
-    fn answer<T, E>(&self, claimed: Result<Claimed, B::Error>, lead: &Lead) -> ControlFlow<Result<Outcome<T>, E>>
-    where
-        T: DeserializeOwned,
-        E: From<IdempotencyError> + 'static,
-    {
-        match claimed {
-            Err(error) => ControlFlow::Break(Err(IdempotencyError::unavailable(&self.record, error).into())),
-            Ok(Claimed::Settled { payload, reply }) => {
-                let reply = Arc::new(reply);
-                lead.is_settled(payload, Arc::clone(&reply));
-                ControlFlow::Break(self.replay(payload, &reply))
-            }
-            Ok(Claimed::Abandoned { payload }) => {
-                if payload != self.payload {
-                    return ControlFlow::Break(Err(self.conflict().into()));
-                }
-                self.count(Count::Abandoned);
-                let record = self.record.clone();
-                ControlFlow::Break(Err(IdempotencyError::Abandoned { record }.into()))
-            }
-            Ok(Claimed::Running {
-                payload: Some(payload), ..
-            }) if payload != self.payload => ControlFlow::Break(Err(self.conflict().into())),
-            Ok(Claimed::Running {
-                payload: Some(payload), ..
-            }) => {
-                lead.is_running(payload);
-                ControlFlow::Continue(())
-            }
-            // An attempt that is ours ran.
-            Ok(Claimed::Running { .. } | Claimed::Ours { .. }) => ControlFlow::Continue(()),
         }
     }
 
     /// What a call returns that follows. Goes on when the flight has ended without a reply.
     async fn follow<T, E>(
         &self,
-        mut flight: tokio::sync::watch::Receiver<Flight>,
+        mut flight: watch::Receiver<Flight>,
         patience: &mut Patience,
     ) -> ControlFlow<Result<Outcome<T>, E>>
     where
@@ -272,43 +182,6 @@ impl<B: Backend> Call<B> {
                 None => return ControlFlow::Break(Err(self.in_progress().into())),
             }
         }
-    }
-
-    fn replay<T, E>(&self, payload: [u8; 32], reply: &Reply) -> Result<Outcome<T>, E>
-    where
-        T: DeserializeOwned,
-        E: From<IdempotencyError> + 'static,
-    {
-        if payload != self.payload {
-            return Err(self.conflict().into());
-        }
-        self.count(Count::Replayed);
-        replayed(&self.record, reply, &self.rule)
-    }
-
-    fn conflict(&self) -> IdempotencyError {
-        self.count(Count::Conflicts);
-        IdempotencyError::Conflict {
-            record: self.record.clone(),
-        }
-    }
-
-    fn in_progress(&self) -> IdempotencyError {
-        self.count(Count::InProgress);
-        IdempotencyError::InProgress {
-            record: self.record.clone(),
-            retry_after: RETRY,
-        }
-    }
-
-    fn waits(&self, patience: &mut Patience) {
-        if !std::mem::replace(&mut patience.has_waited, true) {
-            self.count(Count::Waits);
-        }
-    }
-
-    fn count(&self, count: Count) {
-        self.store.count(self.counters, count);
     }
 
     /// Claims the record, and runs the handler if it is ours.
@@ -356,9 +229,7 @@ impl<B: Backend> Call<B> {
                     return Attempt::Not(handler, lead, other);
                 }
             };
-            if took_over {
-                self.count(Count::Abandoned);
-            }
+            self.is_ours(took_over);
             lead.is_running(self.payload);
             let held = Held {
                 store: self.store.clone(),
@@ -397,150 +268,5 @@ impl<B: Backend> Call<B> {
             }
         };
         drop(background::spawn(task));
-    }
-
-    /// Runs the handler under a claim, and settles that.
-    async fn execute<T, E, H, F>(&self, handler: H, held: Held<B>, lead: Lead) -> Result<Result<Outcome<T>, E>, Panic>
-    where
-        T: Serialize,
-        E: From<IdempotencyError> + 'static,
-        H: FnOnce() -> F,
-        F: Future<Output = Result<T, E>>,
-    {
-        let token = held.token;
-        let lease = Lease::keep(held);
-        self.count(Count::Fresh);
-        let run = caught(handler);
-        let Some(ran) = lease.guard(&self.store, run).await else {
-            self.count(Count::Unsettled);
-            return Ok(Err(self.lease_lost().into()));
-        };
-        let max = self.store.config().max_response_bytes;
-        let ran = ran.and_then(|result| {
-            // Serialising is foreign code as well, and so is the rule.
-            let reply = catch_unwind(AssertUnwindSafe(|| reply_of(&result, &self.rule, max)))?;
-            Ok((result, reply))
-        });
-        let (result, reply) = match ran {
-            Ok(ran) => ran,
-            Err(panic) => {
-                let (backend, ttl) = (self.store.backend(), self.store.config().ttl);
-                let end = self
-                    .insist(|| backend.renew(&self.record, token, Duration::ZERO, ttl))
-                    .await;
-                self.warn_of(end.err(), "given up");
-                return Err(panic);
-            }
-        };
-        let Some(reply) = reply else {
-            let backend = self.store.backend();
-            let released = self.insist(|| backend.release(&self.record, token)).await;
-            self.warn_of(released.err(), "released");
-            return Ok(result.map(Outcome::Fresh));
-        };
-        let (backend, ttl) = (self.store.backend(), self.store.config().ttl);
-        let settled = self.insist(|| backend.settle(&self.record, token, &reply, ttl)).await;
-        match settled {
-            Ok(true) => {
-                lead.is_settled(self.payload, Arc::new(reply));
-                Ok(result.map(Outcome::Fresh))
-            }
-            Ok(false) => {
-                self.count(Count::Unsettled);
-                Ok(Err(self.lease_lost().into()))
-            }
-            Err(source) => {
-                self.count(Count::Unsettled);
-                let record = self.record.clone();
-                Ok(Err(IdempotencyError::Unsettled { record, source }.into()))
-            }
-        }
-    }
-
-    /// Tells the backend, again and again for as long as a lease lasts. That is sound, because who tells is known by his token.
-    async fn insist<F>(&self, tell: impl Fn() -> F) -> Result<bool, BoxError>
-    where
-        F: Future<Output = Result<bool, B::Error>>,
-    {
-        let clock = self.store.clock();
-        let end = clock.now().saturating_add(nanos(self.store.config().lease));
-        let mut pause = PAUSE;
-        loop {
-            match tell().await {
-                Ok(told) => return Ok(told),
-                Err(error) if clock.now() >= end => return Err(Box::new(error)),
-                Err(error) => log::debug!("cache-core: request {} could not be settled yet: {error}", self.record),
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONG_PAUSE);
-        }
-    }
-
-    fn lease_lost(&self) -> IdempotencyError {
-        IdempotencyError::LeaseLost {
-            record: self.record.clone(),
-        }
-    }
-
-    /// What its caller need not know, because there is something else to tell him.
-    fn warn_of(&self, error: Option<BoxError>, what: &str) {
-        if let Some(error) = error {
-            log::warn!(
-                "cache-core: the claim on request {} could not be {what}: {error}",
-                self.record
-            );
-        }
-    }
-}
-
-/// Runs a handler, and catches its panic.
-async fn caught<R, H, F>(handler: H) -> Result<R, Panic>
-where
-    H: FnOnce() -> F,
-    F: Future<Output = R>,
-{
-    // What panicked is not looked at again.
-    let future = catch_unwind(AssertUnwindSafe(handler))?;
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
-}
-
-/// How long a call waits, all in all.
-struct Patience {
-    wait: Duration,
-    /// Set when it first has to.
-    timer: Option<Timer>,
-    has_waited: bool,
-}
-
-impl Patience {
-    fn new(wait: Duration) -> Self {
-        Self {
-            wait,
-            timer: None,
-            has_waited: false,
-        }
-    }
-
-    /// Waits for something. `None` if there is no patience left.
-    async fn wait<O>(&mut self, future: impl Future<Output = O>) -> Option<O> {
-        if self.wait.is_zero() {
-            return None;
-        }
-        if self.timer.is_none() {
-            self.timer = background::timer(self.wait);
-        }
-        let future = pin!(future);
-        match &mut self.timer {
-            Some(timer) => match select(future, Pin::as_mut(timer)).await {
-                Either::Left((output, _)) => Some(output),
-                Either::Right(((), _)) => None,
-            },
-            None => Some(future.await),
-        }
     }
 }

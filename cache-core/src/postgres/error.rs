@@ -204,7 +204,7 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
 }
 
 /// Whether the connection has gone, so that another one may do better.
-pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         // Connection exceptions; shut down, crashed, terminated.

@@ -1,0 +1,226 @@
+//! Records in a table of Postgres, for all workers that use one database.
+//!
+//! Each function of [`Backend`] is one statement, one round trip and one transaction, behind a pooler too. [`sql`] has them, and says why
+//! they decide what they decide. [`seal`] says what can be read of a reply without the client's key.
+
+mod check;
+mod claim;
+mod error;
+mod hex;
+mod schema;
+mod seal;
+mod sql;
+mod transaction;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::runtime::Handle;
+
+pub use self::error::{PgBackendError, PgFailure, PgFault};
+use super::backend::{Backend, Claim, Claimed, Reply, Token};
+use super::record::RecordId;
+use crate::postgres::{fetch, is_lost};
+
+/// The table, unless another is named.
+const TABLE: &str = "idempotency_records";
+/// How long Postgres lets a name be, in bytes. It would cut what is longer.
+const MAX_NAME: usize = 63;
+
+/// Keeps records in a table of Postgres, which all workers of one database share. Cheap to clone.
+///
+/// A claim, a settle and the like are one statement and one round trip each, and decide by the server's clock. A replay is a read: it takes
+/// no lock and writes nothing. Claims are tried, so none waits for a transaction that is open, whatever it has claimed.
+///
+/// What stands in the table, and in whatever logs statements, are hashes of scope, key and payload, and replies that are encrypted with what
+/// the client has sent: tenant, principal, operation and key. Who does not know a key, and cannot guess it, can read none of it.
+///
+/// Needs Postgres 13 and Rust 1.94, and works behind `PgBouncer` in transaction mode. The server has to keep what it has acknowledged: with
+/// `synchronous_commit = off`, or on a standby that was promoted before it had everything, claims can be lost, and then run again.
+///
+/// # Example: a store
+/// ```no_run
+/// # use cache_core::idempotency::{PgBackend, PgBackendError};
+/// # async fn example(pool: sqlx::PgPool) -> Result<(), PgBackendError> {
+/// let backend = PgBackend::new(pool);
+/// backend.create_schema().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PgBackend(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    /// The table's name: letters, digits and underscores.
+    name: String,
+    /// The same in double quotes, since it may be a word of SQL's. It is looked up on the role's search path.
+    table: String,
+}
+
+impl PgBackend {
+    /// Over this pool, in the table `idempotency_records`. Does not connect yet.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # use cache_core::idempotency::PgBackend;
+    /// # fn example(pool: sqlx::PgPool) {
+    /// let backend = PgBackend::new(pool);
+    /// # drop(backend);
+    /// # }
+    /// ```
+    pub fn new(pool: PgPool) -> Self {
+        Self::named(pool, TABLE)
+    }
+
+    /// The same in a table of this name: a to z, 0 to 9 and underscores, at most 63, the first of them no digit. It is found on the
+    /// role's search path.
+    ///
+    /// # Errors
+    /// [`InvalidTable`](PgBackendError::InvalidTable) for another name.
+    ///
+    /// # Example: a table of a part of the system
+    /// ```no_run
+    /// # use cache_core::idempotency::{PgBackend, PgBackendError};
+    /// # fn example(pool: sqlx::PgPool) -> Result<(), PgBackendError> {
+    /// let backend = PgBackend::with_table(pool, "payments_idempotency")?;
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_table(pool: PgPool, name: &str) -> Result<Self, PgBackendError> {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let begins_well = name.bytes().next().is_some_and(is_letter);
+        if begins_well && name.len() <= MAX_NAME && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit()) {
+            Ok(Self::named(pool, name))
+        } else {
+            Err(PgBackendError::InvalidTable { name: name.to_owned() })
+        }
+    }
+
+    fn named(pool: PgPool, name: &str) -> Self {
+        Self(Arc::new(Inner {
+            pool,
+            name: name.to_owned(),
+            table: format!("\"{name}\""),
+        }))
+    }
+
+    /// Sends a statement that is a transaction of its own, and returns its rows.
+    async fn rows(&self, statement: &str) -> Result<Vec<PgRow>, PgBackendError> {
+        needs_runtime()?;
+        let message = format!("{}{statement}", sql::READ_COMMITTED);
+        fetch(&self.0.pool, &message).await.map_err(|error| self.error(&error))
+    }
+
+    /// The same, and returns how many rows it changed.
+    async fn change(&self, statement: &str) -> Result<u64, PgBackendError> {
+        needs_runtime()?;
+        let message = format!("{}{statement}", sql::READ_COMMITTED);
+        execute(&self.0.pool, &message)
+            .await
+            .map_err(|error| self.error(&error))
+    }
+
+    fn error(&self, error: &sqlx::Error) -> PgBackendError {
+        PgBackendError::new(error, &self.0.name)
+    }
+}
+
+/// Without a runtime, sqlx would panic.
+fn needs_runtime() -> Result<(), PgBackendError> {
+    Handle::try_current().map(drop).map_err(|_| PgBackendError::NoRuntime)
+}
+
+/// Changes rows over a connection of this pool, on another one if that is lost, as [`fetch`] does. So it may have happened twice: what is
+/// sent here comes to the same then.
+async fn execute(pool: &PgPool, message: &str) -> Result<u64, sqlx::Error> {
+    let run = async |connection: &mut sqlx::PgConnection| {
+        let done = sqlx::raw_sql(AssertSqlSafe(message.to_owned()))
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected())
+    };
+    for _ in 0..pool.size() {
+        let Some(mut connection) = pool.try_acquire() else {
+            break;
+        };
+        match run(&mut connection).await {
+            Err(error) if is_lost(&error) => connection.close_on_drop(),
+            answer => return answer,
+        }
+    }
+    run(&mut *pool.acquire().await?).await
+}
+
+impl Backend for PgBackend {
+    type Error = PgBackendError;
+
+    async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, PgBackendError> {
+        let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, false);
+        for _ in 0..claim::ATTEMPTS {
+            let rows = self.rows(&statement).await?;
+            if let Some(claimed) = claim::read(&rows, record, &claim, &self.0.name)? {
+                return Ok(claimed);
+            }
+        }
+        Ok(claim::BUSY)
+    }
+
+    async fn renew(
+        &self,
+        record: &RecordId,
+        token: Token,
+        lease: Duration,
+        ttl: Duration,
+    ) -> Result<bool, PgBackendError> {
+        Ok(self
+            .change(&sql::renew(&self.0.table, record, token, lease, ttl))
+            .await?
+            > 0)
+    }
+
+    async fn settle(
+        &self,
+        record: &RecordId,
+        token: Token,
+        reply: &Reply,
+        ttl: Duration,
+    ) -> Result<bool, PgBackendError> {
+        Ok(self.change(&self.settlement(record, token, reply, ttl)?).await? > 0)
+    }
+
+    async fn release(&self, record: &RecordId, token: Token) -> Result<bool, PgBackendError> {
+        Ok(self.change(&sql::release(&self.0.table, record, token)).await? > 0)
+    }
+
+    async fn delete_expired(&self, batch: u32) -> Result<u64, PgBackendError> {
+        self.change(&sql::delete_expired(&self.0.table, batch)).await
+    }
+}
+
+impl PgBackend {
+    fn settlement(
+        &self,
+        record: &RecordId,
+        token: Token,
+        reply: &Reply,
+        ttl: Duration,
+    ) -> Result<String, PgBackendError> {
+        let sealed =
+            seal::seal(record, token, reply).ok_or_else(|| PgBackendError::TooLarge { record: record.clone() })?;
+        Ok(sql::settle(&self.0.table, record, token, reply.kind(), &sealed, ttl))
+    }
+}
+
+/// Its table, and nothing of where the database is.
+impl fmt::Debug for PgBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgBackend")
+            .field("table", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}

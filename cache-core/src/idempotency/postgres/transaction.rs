@@ -1,0 +1,72 @@
+//! Claim, reply and what the handler writes in one transaction of the caller's.
+//!
+//! The same statements as otherwise, over the caller's connection. The record is then there for others only when the transaction commits,
+//! and gone if it does not, so whatever dies, there is exactly one effect or none. Until then the advisory lock of the claim keeps others
+//! off, without making them wait. It ends with the transaction, or with the savepoint that the claim was made in.
+//!
+//! A worker that dies takes its connection along, and with it the transaction. One that is frozen keeps it, and the record with it. So a
+//! claim limits how long the transaction may be idle, to the lease, unless a shorter limit is set: the server then ends it, and the worker
+//! finds that out when it goes on. A handler that does something else than query for longer than the lease is ended as well.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::error::PgBackendError;
+use super::{PgBackend, claim, sql};
+use crate::idempotency::backend::{Claim, Claimed, Reply, Token};
+use crate::idempotency::record::RecordId;
+use crate::postgres::fetch_from;
+
+impl PgBackend {
+    /// Claims a record in this transaction, which has to be of level READ COMMITTED: [`PgBackendError::Isolation`] otherwise, and then
+    /// nothing has been written.
+    pub(crate) async fn claim_in(
+        &self,
+        transaction: &mut PgConnection,
+        record: &RecordId,
+        claim: Claim,
+    ) -> Result<Claimed, PgBackendError> {
+        let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, true);
+        for _ in 0..claim::ATTEMPTS {
+            let rows: Vec<PgRow> = fetch_from(&mut *transaction, &statement)
+                .await
+                .map_err(|error| self.error(&error))?;
+            if let Some(claimed) = claim::read(&rows, record, &claim, &self.0.name)? {
+                return Ok(claimed);
+            }
+        }
+        Ok(claim::BUSY)
+    }
+
+    /// Stores the reply of a record that was claimed in this transaction.
+    pub(crate) async fn settle_in(
+        &self,
+        transaction: &mut PgConnection,
+        record: &RecordId,
+        token: Token,
+        reply: &Reply,
+        ttl: Duration,
+    ) -> Result<bool, PgBackendError> {
+        let statement = self.settlement(record, token, reply, ttl)?;
+        self.change_in(transaction, statement).await
+    }
+
+    /// Removes a record that was claimed in this transaction. In one that has failed already that fails too, and it makes no difference:
+    /// the record goes with it.
+    pub(crate) async fn release_in(
+        &self,
+        transaction: &mut PgConnection,
+        record: &RecordId,
+        token: Token,
+    ) -> Result<bool, PgBackendError> {
+        self.change_in(transaction, sql::release(&self.0.table, record, token))
+            .await
+    }
+
+    async fn change_in(&self, transaction: &mut PgConnection, statement: String) -> Result<bool, PgBackendError> {
+        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(transaction).await;
+        Ok(done.map_err(|error| self.error(&error))?.rows_affected() > 0)
+    }
+}
