@@ -278,7 +278,11 @@ impl Code<'_> {
         let payload = self.payload();
         let ignored = &plan.ignore;
         let at = plan.store.span();
-        let (of_store, given) = (respan(&quote!(#of::store), at), &plan.store);
+        let of_store = match plan.way {
+            Way::Task(_) => quote!(#of::store),
+            Way::Inline(_) => quote!(#of::store_in_postgres),
+        };
+        let (of_store, given) = (respan(&of_store, at), &plan.store);
         let of_store = quote_spanned!(at=> #of_store(&#given));
         quote! {
             let (#store, #request) = {
@@ -417,27 +421,30 @@ impl Code<'_> {
 
     /// What runs the handler in the caller's transaction.
     fn inline(&self, tx: &Ident, store: &Ident, request: &Ident) -> TokenStream {
-        let (of, returns) = (&self.of, &self.plan.returns);
-        let at = returns.span();
-        let begin = respan(&quote!(#of::begin), at);
-        let begin = quote_spanned!(at=> #begin::<#returns>);
-        let (outcome, ticket, result) = (hidden("outcome"), hidden("ticket"), hidden("result"));
-        let unguarded = self.call_in(tx);
-        let store = quote_spanned!(self.plan.store.span()=> &#store);
+        let (krate, of, returns) = (&self.krate, &self.of, &self.plan.returns);
         let argument = self.plan.arguments.iter().find(|argument| argument.name == *tx);
         let at = argument.map_or_else(|| tx.span(), |argument| argument.ty.span());
         let of_lent = respan(&quote!(#of::lent), at);
         let lent = quote_spanned!(at=> #of_lent(&mut *#tx));
-        let krate = &self.krate;
-        quote! {
-            #krate::__idempotent_in_transaction! { match #begin(#store, #lent, #request).await {
+        // The return type is what the compiler complains of if it cannot be stored.
+        let at = returns.span();
+        let [outcome, ticket, result, transaction] =
+            ["outcome", "ticket", "result", "transaction"].map(|name| hidden_at(name, at));
+        let (store, request) = (hidden_at(&store.to_string(), at), hidden_at(&request.to_string(), at));
+        let begin = respan(&quote!(#of::begin), at);
+        let begun = quote_spanned!(at=> #begin::<#returns>(&#store, #transaction, #request).await);
+        let unguarded = self.call_in(tx);
+        let code = quote! {
+            let #transaction = #lent;
+            match #begun {
                 ::core::ops::ControlFlow::Break(#outcome) => #outcome,
                 ::core::ops::ControlFlow::Continue(#ticket) => {
                     let #result: #returns = #unguarded.await;
                     #ticket.end(#lent, #result).await
                 }
-            } }
-        }
+            }
+        };
+        quote!(#krate::__idempotent_in_transaction! { { #code } })
     }
 
     /// Calls the handler with a transaction that is needed again.
@@ -458,6 +465,11 @@ impl Code<'_> {
             None => quote!(Self::#unguarded #generics(#(#arguments),*)),
         }
     }
+}
+
+/// A hidden identifier at some place of the user's.
+fn hidden_at(name: &str, at: Span) -> Ident {
+    Ident::new(name, Span::mixed_site().located_at(at))
 }
 
 /// Whether an attribute belongs to the body, wherever that runs: a mutation ends when the handler does, and not when its caller goes

@@ -60,7 +60,7 @@ impl<T, E> Returns for Result<T, E> {
     label = "what is replayed has to be `Serialize + DeserializeOwned`",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
-pub trait Stored {}
+pub trait Stored: Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Stored for T {}
@@ -71,7 +71,7 @@ impl<T: Serialize + DeserializeOwned> Stored for T {}
     label = "a key that is refused has to come back as an error of the function",
     note = "write `impl From<cache_core::idempotency::IdempotencyError> for {Self}`"
 )]
-pub trait Refuses {}
+pub trait Refuses: From<IdempotencyError> {}
 
 #[diagnostic::do_not_recommend]
 impl<E: From<IdempotencyError>> Refuses for E {}
