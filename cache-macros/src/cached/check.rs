@@ -17,6 +17,7 @@ use super::revision::{self, Revision};
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
+use crate::idempotent;
 use crate::key::{MAX_PARTS, Part, elements};
 use crate::place::{self, Place};
 use crate::resource::{Resource, Scope};
@@ -225,6 +226,9 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
+        if last.ident == "idempotent" {
+            errors.at(other.path(), idempotent::with_cached(attribute.name()));
+        }
         if [
             "cached_lru",
             "cached_ttl",

@@ -49,7 +49,7 @@ pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) ->
             &function.sig.ident,
             format!(
                 "a method needs a name for its records, because other types may have a `{0}` as well: add `name = \
-                 \"orders::{0}\"`, and keep it when the method moves",
+                 \"Orders::{0}\"`, and keep it when the method moves",
                 function.sig.ident
             ),
         );
@@ -97,14 +97,7 @@ fn check_alone(function: &Function, errors: &mut Errors) {
                 "this function is idempotent already: leave one of them out",
             );
         } else if last.ident.to_string().starts_with("cached_") || last.ident == "agent_cached" {
-            errors.at(
-                other.path(),
-                format!(
-                    "a handler that has an effect is not cached, and one that has none need not be idempotent: leave `#[{}]` \
-                     or `#[idempotent]` out",
-                    last.ident
-                ),
-            );
+            errors.at(other.path(), super::with_cached(&last.ident.to_string()));
         }
     }
 }
