@@ -24,6 +24,17 @@ struct Shop {
     receipts: Arc<AtomicI64>,
 }
 
+impl Shop {
+    fn book(&self, order: &Order) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.extend(ledger::payment(order));
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What one worker has.
 #[derive(Clone)]
 struct Worker {
@@ -61,9 +72,7 @@ impl Worker {
 async fn pay(worker: &Worker, order: Order) -> Result<Receipt, PayError> {
     worker.dies(Death::BeforeItPays).await;
     let number = worker.shop.receipts.fetch_add(1, Ordering::SeqCst) + 1;
-    let mut entries = worker.shop.entries.lock().unwrap_or_else(PoisonError::into_inner);
-    entries.extend(ledger::payment(&order));
-    drop(entries);
+    worker.shop.book(&order);
     worker.dies(Death::AfterItPaid).await;
     Ok(Receipt {
         number,
@@ -71,7 +80,7 @@ async fn pay(worker: &Worker, order: Order) -> Result<Receipt, PayError> {
     })
 }
 
-pub fn run() -> Result<(), Box<dyn Error>> {
+pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let shop = Shop::default();
     let workers: Vec<(char, Worker, Runtime)> = ['A', 'B', 'C']
         .into_iter()
@@ -138,8 +147,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     );
     let mut all = orders();
     all.extend([doomed(Death::BeforeItPays), doomed(Death::AfterItPaid)]);
-    let entries = shop.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(ledger::check(&entries, &all)?)
+    Ok(ledger::check(&shop.entries(), &all)?)
 }
 
 /// A worker takes this order and dies.

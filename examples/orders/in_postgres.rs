@@ -14,7 +14,7 @@ use crate::ledger::{self, Entry};
 use crate::{Death, Order, PayError, Receipt, doomed, orders, postgres, told};
 
 /// As the first argument: this is one of the workers.
-pub const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = "worker";
 
 const LEDGER: &str = "CREATE TABLE entries (order_key text NOT NULL, account text NOT NULL, cents bigint NOT NULL); \
     CREATE SEQUENCE receipts";
@@ -65,7 +65,7 @@ async fn request(app: &App, order: &Order, death: Option<Death>) -> Result<Outco
 }
 
 /// The worker: reads orders, a line for each, and answers each with a line.
-pub fn work(schema: &str, url: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn work(schema: &str, url: &str) -> Result<(), Box<dyn Error>> {
     runtime()?.block_on(async {
         let pool = connect(url, schema).await?;
         let app = App {
@@ -94,7 +94,7 @@ pub fn work(schema: &str, url: &str) -> Result<(), Box<dyn Error>> {
     })
 }
 
-pub fn run(url: Option<&str>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(url: Option<&str>) -> Result<(), Box<dyn Error>> {
     let runtime = runtime()?;
     let url = match url {
         Some(url) => url.to_owned(),
@@ -162,7 +162,8 @@ fn serve(runtime: &tokio::runtime::Runtime, pool: &PgPool, schema: &str, url: &s
         println!("  a repeat of {}: {name} {}", order.key, worker.answer()?);
     }
     let rows = sqlx::query("SELECT order_key, account, cents FROM entries").fetch_all(pool);
-    let entries = runtime.block_on(rows)?.iter().map(|row| {
+    let rows = runtime.block_on(rows)?;
+    let entries = rows.iter().map(|row| {
         Ok(Entry {
             order: row.try_get(0)?,
             account: row.try_get(1)?,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// Money that came to an account, or left it.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    pub order: String,
-    pub account: String,
-    pub cents: i64,
+pub(crate) struct Entry {
+    pub(crate) order: String,
+    pub(crate) account: String,
+    pub(crate) cents: i64,
 }
 
 /// The two entries of a payment.
-pub fn payment(order: &crate::Order) -> [Entry; 2] {
+pub(crate) fn payment(order: &crate::Order) -> [Entry; 2] {
     let entry = |account: String, cents| Entry {
         order: order.key.clone(),
         account,
@@ -24,7 +24,7 @@ pub fn payment(order: &crate::Order) -> [Entry; 2] {
 }
 
 /// Prints the accounts, and checks that they balance and that each of these orders was paid once.
-pub fn check(entries: &[Entry], orders: &[crate::Order]) -> Result<(), String> {
+pub(crate) fn check(entries: &[Entry], orders: &[crate::Order]) -> Result<(), String> {
     let mut accounts: BTreeMap<&str, i64> = BTreeMap::new();
     for entry in entries {
         *accounts.entry(&entry.account).or_default() += entry.cents;
