@@ -6,18 +6,16 @@
 mod postgres;
 #[path = "support/records.rs"]
 mod records;
-mod support;
 
 use cache_core::idempotency::{Backend, Claim, Claimed, PgBackend};
 use futures::future::join_all;
 use postgres::server;
 use records::{
-    HOUR, OURS, TAKEN_OVER, backend, careful, claim, ended, expire, is, is_running, record, reply, run, settled, token,
-    until_waiting,
+    HOUR, OURS, TAKEN_OVER, backend, careful, claim, ended, expire, is, is_running, record, reply, run, settled, soon,
+    token, until_waiting,
 };
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use support::soon;
 use tokio::task::JoinHandle;
 
 /// A database with the table, and how to connect to it.

@@ -10,7 +10,6 @@ mod postgres;
 mod proxy;
 #[path = "support/records.rs"]
 mod records;
-mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,10 +21,11 @@ use futures::future::join_all;
 use pooler::pooler;
 use postgres::server;
 use proxy::Proxy;
-use records::{HOUR, OURS, backend, careful, claim, ended, is, record, reply, run, settled, token, until_waiting};
+use records::{
+    HOUR, OURS, backend, careful, claim, ended, is, record, reply, run, settled, soon, token, until_waiting,
+};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use support::soon;
 
 /// A proxy in front of a database with the table, and a pool that goes through it.
 async fn proxied(connections: u32) -> (Proxy, PgPool, PgPool, PgBackend) {
