@@ -269,7 +269,7 @@ fn placement(
     let in_impl = function.receiver().is_some()
         || function.names_self_type()
         || skipped.contains("Self")
-        || place.is_some_and(|place| place != Place::Free);
+        || place.is_some_and(|place| !place.has_types());
     if attribute != Attribute::In {
         check_place(attribute, place, function, errors);
     }

@@ -264,15 +264,17 @@ impl Code<'_> {
         let reply = plan.store_error.as_ref().map(|rule| self.rule(rule, request));
         let key = &plan.key;
         let of_key = respan(&quote!(#of::key), key.span());
-        let key = quote_spanned!(key.span()=> #of_key(#request, &#key));
+        let key = reference(key);
+        let key = quote_spanned!(key.span()=> #of_key(#request, #key));
         let parts = plan.scope.iter().map(|part| {
             let (at, of) = (part.span(), respan(of, part.span()));
+            let given = self.lent(part);
             if self.is_shown(part) {
-                return quote_spanned!(at=> &#part);
+                return given;
             }
             let bound = hidden("part");
             quote_spanned! {at=>
-                match &#part { #bound => #of::scope_part(#bound, (&&&#of::ScopeProbe(#bound)).kind()) }
+                match #given { #bound => #of::scope_part(#bound, (&&&#of::ScopeProbe(#bound)).kind()) }
             }
         });
         let payload = self.payload();
@@ -282,8 +284,8 @@ impl Code<'_> {
             Way::Task(_) => quote!(#of::store),
             Way::Inline(_) => quote!(#of::store_in_postgres),
         };
-        let (of_store, given) = (respan(&of_store, at), &plan.store);
-        let of_store = quote_spanned!(at=> #of_store(&#given));
+        let (of_store, given) = (respan(&of_store, at), reference(&plan.store));
+        let of_store = quote_spanned!(at=> #of_store(#given));
         quote! {
             let (#store, #request) = {
                 #shadows
@@ -325,9 +327,22 @@ impl Code<'_> {
 
     fn payload_part(&self, part: &Expr) -> TokenStream {
         let (at, of) = (part.span(), respan(&self.of, part.span()));
-        let bound = hidden("part");
+        let (bound, given) = (hidden("part"), self.lent(part));
         quote_spanned! {at=>
-            match &#part { #bound => #of::payload_part(#bound, (&&#of::PayloadProbe(#bound)).kind()) }
+            match #given { #bound => #of::payload_part(#bound, (&&#of::PayloadProbe(#bound)).kind()) }
+        }
+    }
+
+    /// A reference to what an expression comes to. What is one already, as arguments are here, is told of by what it refers to.
+    fn lent(&self, expr: &Expr) -> TokenStream {
+        let is_reference = |argument: &Argument| {
+            let is_it = matches!(expr, Expr::Path(path) if path.path.is_ident(&argument.name));
+            is_it && argument.is_named && (matches!(argument.ty, Type::Reference(_)) || argument.shadow().is_some())
+        };
+        if self.plan.arguments.iter().any(is_reference) {
+            expr.to_token_stream()
+        } else {
+            reference(expr)
         }
     }
 
@@ -464,6 +479,18 @@ impl Code<'_> {
             }
             None => quote!(Self::#unguarded #generics(#(#arguments),*)),
         }
+    }
+}
+
+/// A reference to what an expression names or comes to.
+fn reference(expr: &Expr) -> TokenStream {
+    use Expr::{Array, Call, Field, Index, Lit, Macro, MethodCall, Paren, Path, Tuple};
+    match expr {
+        Array(_) | Call(_) | Field(_) | Index(_) | Lit(_) | Macro(_) | MethodCall(_) | Paren(_) | Path(_)
+        | Tuple(_) => {
+            quote_spanned!(expr.span()=> &#expr)
+        }
+        other => quote_spanned!(expr.span()=> &(#other)),
     }
 }
 
