@@ -65,6 +65,7 @@ async fn turns(world: &World, mode: Mode) -> Vec<String> {
     };
     assert_eq!(world.effects(&key).await, effects);
     while worker.says().await.is_some() {}
+    gate.is_left().await;
     let turns = gate.turns();
     assert_eq!(turns.last().unwrap(), "the farewell", "{turns:?}");
     turns

@@ -51,6 +51,8 @@ struct Shared {
     stop: Option<Stop>,
     turns: Mutex<Vec<String>>,
     has_stopped: watch::Sender<bool>,
+    /// How many connections are open.
+    open: watch::Sender<usize>,
     fate: watch::Sender<Fate>,
 }
 
@@ -62,6 +64,7 @@ impl Gate {
             stop,
             turns: Mutex::default(),
             has_stopped: watch::Sender::new(false),
+            open: watch::Sender::new(0),
             fate: watch::Sender::new(Fate::Held),
         });
         let (host, server) = (server.get_host().to_owned(), server.get_port());
@@ -74,8 +77,12 @@ impl Gate {
                         continue;
                     };
                     let shared = Arc::clone(&shared);
-                    // However it ends, both ends are closed.
-                    tokio::spawn(async move { shared.pass(client, server).await.unwrap_or_default() });
+                    shared.open.send_modify(|open| *open += 1);
+                    tokio::spawn(async move {
+                        // However it ends, both ends are closed.
+                        let _ = shared.pass(client, server).await;
+                        shared.open.send_modify(|open| *open -= 1);
+                    });
                 }
             }
         });
@@ -90,6 +97,13 @@ impl Gate {
     /// What was sent so far, in words.
     pub fn turns(&self) -> Vec<String> {
         self.shared.turns.lock().unwrap().clone()
+    }
+
+    /// Waits until its last connection is closed, so that nothing is on the way that a client has sent who is gone.
+    pub async fn is_left(&self) {
+        let mut open = self.shared.open.subscribe();
+        let left = timeout(PATIENCE, open.wait_for(|open| *open == 0)).await;
+        assert!(left.is_ok(), "somebody stays after {:?}", self.turns());
     }
 
     /// Waits until it has stopped.

@@ -104,7 +104,7 @@ impl World {
             holds: Vec::new(),
             lease: LONG,
             options: self.options.clone(),
-            environment: Vec::new(),
+            run_by: Vec::new(),
         }
     }
 

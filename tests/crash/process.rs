@@ -23,8 +23,8 @@ pub struct Plan {
     pub holds: Vec<&'static str>,
     pub lease: Duration,
     pub options: PgConnectOptions,
-    /// What else stands in its environment.
-    pub environment: Vec<(String, String)>,
+    /// What runs it, if anything: a program and its arguments, which ends when it does.
+    pub run_by: Vec<String>,
 }
 
 /// What a worker was told.
@@ -60,7 +60,9 @@ impl Told {
 pub struct Worker {
     name: String,
     child: Child,
-    input: ChildStdin,
+    /// Whether there is somebody in between, who would not hand on that he was killed.
+    is_run_by_another: bool,
+    input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
     /// What it has said so far.
     said: Vec<String>,
@@ -68,7 +70,10 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(plan: &Plan) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        let this = env::current_exe().unwrap().to_str().unwrap().to_owned();
+        let command: Vec<String> = plan.run_by.iter().cloned().chain([this]).collect();
+        let mut child = Command::new(&command[0])
+            .args(&command[1..])
             .args([WORKER_TEST, "--exact", "--nocapture", "--test-threads=1"])
             .env("CRASH_WORKER", &plan.name)
             .env("CRASH_MODE", plan.mode.to_string())
@@ -77,7 +82,6 @@ impl Worker {
             .env("CRASH_KEYS", plan.keys.join(" "))
             .env("CRASH_HOLDS", plan.holds.join(" "))
             .env("CRASH_LEASE", plan.lease.as_millis().to_string())
-            .envs(plan.environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -93,7 +97,8 @@ impl Worker {
         });
         Self {
             name: plan.name.clone(),
-            input: child.stdin.take().unwrap(),
+            is_run_by_another: !plan.run_by.is_empty(),
+            input: child.stdin.take(),
             child,
             lines,
             said: Vec::new(),
@@ -155,12 +160,19 @@ impl Worker {
 
     /// Lets it go on from where it waits.
     pub fn go_on(&mut self) {
-        self.input.write_all(b"\n").unwrap();
+        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     /// Kills it, by SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) {
+        assert!(!self.is_run_by_another, "the other would be killed");
         self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Has it end at once, wherever it is, and waits until it is gone.
+    pub fn end(&mut self) {
+        self.input = None;
         self.child.wait().unwrap();
     }
 
@@ -181,7 +193,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.input = None;
+        if !self.is_run_by_another {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

@@ -25,6 +25,8 @@ pub const CLAIMED: &str = "claimed";
 pub const EFFECT: &str = "effect";
 /// The transaction is about to be committed.
 pub const SETTLED: &str = "settled";
+/// All that it was told to do has been done.
+pub const OVER: &str = "over";
 
 /// How long a call waits before it returns that another one is running, and is made again.
 const WAIT: Duration = Duration::from_millis(50);
@@ -133,6 +135,7 @@ impl Shop {
             });
         }
         self.is_back().await;
+        self.reaches("all", OVER).await;
         self.pool.close().await;
     }
 
@@ -195,9 +198,10 @@ impl Shop {
         Ok(format!("{}/{id}", self.name))
     }
 
-    /// Waits until the connection is back in its pool, and has been asked whether it is alive: otherwise that would be sent at any time.
+    /// Waits until the connection, if there is one, is back in its pool and has been asked whether it is alive: otherwise that would be
+    /// sent at any time.
     async fn is_back(&self) {
-        while self.pool.num_idle() == 0 {
+        while self.pool.num_idle() == 0 && self.pool.size() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
