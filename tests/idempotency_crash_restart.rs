@@ -21,7 +21,11 @@ fn worker_process() {
 
 async fn crash_server(world: &World) {
     tokio::task::spawn_blocking(|| server().crash()).await.unwrap();
-    // What the pool has left is of before.
+    is_back(world).await;
+}
+
+/// Uses up what the pool has left of before.
+async fn is_back(world: &World) {
     let connects = async { while sqlx::query("SELECT").execute(&world.pool).await.is_err() {} };
     timeout(PATIENCE, connects).await.unwrap();
 }
@@ -51,6 +55,31 @@ async fn a_request_goes_on_when_the_server_crashed_and_came_back() {
             let expected = [Told::Fresh(effect.clone()), Told::Replayed(effect.clone())];
             assert_eq!(told, expected, "{mode}, {place}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_stored_as_soon_as_the_server_is_back() {
+    let _server = SERVER.lock().await;
+    for mode in [Mode::Refuse, Mode::Rerun] {
+        let world = World::new().await;
+        let mut plan = world.plan("first", mode, "a");
+        plan.holds = vec![EFFECT];
+        let mut first = Worker::start(&plan);
+        first.reaches(EFFECT).await;
+        tokio::task::spawn_blocking(|| server().stop("immediate"))
+            .await
+            .unwrap();
+        first.go_on();
+        tokio::task::spawn_blocking(|| server().start_again()).await.unwrap();
+        is_back(&world).await;
+        let told = [first.outcome().await, world.repeat("second", mode, "a").await];
+        let effects = world.effects("a").await;
+        let [effect] = &effects[..] else {
+            panic!("{mode}: {effects:?}")
+        };
+        let expected = [Told::Fresh(effect.clone()), Told::Replayed(effect.clone())];
+        assert_eq!(told, expected, "{mode}");
     }
 }
 

@@ -85,7 +85,7 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{} cannot be run ({error}): scripts/test installs it", command[0]));
         let (sender, lines) = mpsc::unbounded_channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
