@@ -9,11 +9,13 @@ mod cached;
 mod duration;
 mod error;
 mod function;
+mod idempotent;
 mod invalidates;
 mod key;
 mod options;
 mod place;
 mod resource;
+mod taken;
 mod template;
 
 use proc_macro::TokenStream;
@@ -443,4 +445,10 @@ pub fn invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn agent_invalidates(arguments: TokenStream, item: TokenStream) -> TokenStream {
     invalidates::expand_agent(arguments.into(), &item.into()).into()
+}
+
+/// Runs an async function once for each request, and replays what it returned to whoever sends that again.
+#[proc_macro_attribute]
+pub fn idempotent(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    idempotent::expand(arguments.into(), &item.into()).into()
 }

@@ -39,7 +39,7 @@ pub(super) fn question(tables: &[TableName]) -> String {
 ///
 /// One that is idle is taken as it is: to test it first would be a second round trip. If it turns out to be lost, the next one is
 /// taken, so that a restart of the server is no error once it is over.
-pub(crate) async fn fetch(pool: &PgPool, question: &str) -> Result<Vec<PgRow>, sqlx::Error> {
+pub(super) async fn fetch(pool: &PgPool, question: &str) -> Result<Vec<PgRow>, sqlx::Error> {
     for _ in 0..pool.size() {
         let Some(mut connection) = pool.try_acquire() else {
             break;
@@ -52,7 +52,7 @@ pub(crate) async fn fetch(pool: &PgPool, question: &str) -> Result<Vec<PgRow>, s
     fetch_from(&mut *pool.acquire().await?, question).await
 }
 
-pub(crate) async fn fetch_from<'c>(
+pub(super) async fn fetch_from<'c>(
     executor: impl Executor<'c, Database = Postgres>,
     question: &str,
 ) -> Result<Vec<PgRow>, sqlx::Error> {

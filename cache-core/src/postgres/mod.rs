@@ -59,7 +59,6 @@ mod schema;
 mod token;
 mod watermarks;
 
-pub(crate) use self::ask::{fetch, fetch_from};
 pub(crate) use self::error::is_lost;
 pub use self::error::{RevisionsError, Unwatched, Why};
 pub use self::listen::{Listen, Listening};

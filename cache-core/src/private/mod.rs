@@ -7,6 +7,8 @@ pub mod batch;
 mod elements;
 mod freshness;
 pub mod handle;
+#[cfg(feature = "idempotency")]
+pub mod idempotent;
 mod labels;
 mod parts;
 pub mod revision;

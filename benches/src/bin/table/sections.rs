@@ -397,6 +397,31 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         ],
     },
     Chapter {
+        title: "Requests that run once",
+        about: "Each with a handler that returns a small reply at once; in a transaction it inserts one row. The server is on the same\n\
+            machine, writes through, and has sixteen connections. Medians of a call, in the median of seven rounds in which all\n\
+            take turns. By hand means `INSERT … ON CONFLICT DO NOTHING`, and then an update with the reply, or a select of it: no\n\
+            lease, and no payload to compare. That each handler ran once for each key is asserted.",
+        sections: &[
+            Section {
+                title: "For the first time",
+                about: "The handler runs.",
+                source: Source::Plain {
+                    name: "idempotency_fresh",
+                    own: Some("by hand"),
+                },
+            },
+            Section {
+                title: "Again",
+                about: "The reply is replayed.",
+                source: Source::Plain {
+                    name: "idempotency_replayed",
+                    own: Some("by hand"),
+                },
+            },
+        ],
+    },
+    Chapter {
         title: "Memory",
         about: "As the allocator is asked for it.",
         sections: &[

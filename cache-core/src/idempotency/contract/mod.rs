@@ -23,15 +23,22 @@ mod records;
 mod requests;
 
 use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::future::{Either, select};
 
 pub use self::records::*;
 pub use self::requests::*;
 use super::backend::{Backend, Token};
+use super::lease::sleep;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const NOW: Duration = Duration::ZERO;
+/// Long enough for a slow machine.
+const LIMIT: Duration = Duration::from_secs(120);
 
 macro_rules! cases {
     ($d:tt $($name:ident)*) => {
@@ -51,7 +58,8 @@ macro_rules! cases {
                 $(#[::tokio::test]
                 async fn $name() {
                     let backend = ::std::sync::Arc::new({ $d($d make)+ });
-                    $crate::idempotency::contract::$name(&backend).await;
+                    let test = $crate::idempotency::contract::$name(&backend);
+                    $crate::idempotency::contract::in_time(stringify!($name), test).await;
                 })*
             };
         }
@@ -67,7 +75,7 @@ macro_rules! cases {
         /// # }
         /// ```
         pub async fn all<B: Backend>(backend: &Arc<B>) {
-            $($name(backend).await;)*
+            $(in_time(stringify!($name), $name(backend)).await;)*
         }
 
         /// The names of all, in the order in which [`all`] runs them.
@@ -106,6 +114,14 @@ cases! { $
     duplicate_waits_and_replays
     failed_handler_leaves_the_key_free
     thousand_duplicates_run_the_handler_once
+}
+
+/// Ends a test that does not come to an end.
+#[doc(hidden)]
+pub async fn in_time<F: Future<Output = ()>>(name: &str, test: F) {
+    if let Either::Right(_) = select(pin!(test), pin!(sleep(LIMIT))).await {
+        panic!("`{name}` did not end within {LIMIT:?}");
+    }
 }
 
 fn unique() -> String {

@@ -31,7 +31,7 @@ pub(super) fn question(table: &str) -> String {
         "WITH t AS MATERIALIZED (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass('{table}')) \
          SELECT 'table' AS part, t.oid::pg_catalog.regclass::pg_catalog.text AS name, t.relkind::pg_catalog.text AS what, \
              t.relpersistence::pg_catalog.text AS more, pg_catalog.row_security_active(t.oid) AS first, \
-             t.relhasrules AS second, false AS third, 0 AS place FROM t \
+             EXISTS (SELECT FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = t.oid) AS second, false AS third, 0 AS place FROM t \
          UNION ALL SELECT 'right', pg_catalog.quote_ident(CURRENT_USER::pg_catalog.text), p.name, '', false, false, false, 1 \
              FROM t, (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p (name) \
              WHERE NOT pg_catalog.has_table_privilege(t.oid, p.name) \

@@ -9,6 +9,7 @@ mod error;
 mod hex;
 mod schema;
 mod seal;
+mod send;
 mod sql;
 mod transaction;
 
@@ -16,14 +17,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::PgPool;
 use tokio::runtime::Handle;
 
 pub use self::error::{PgBackendError, PgFailure, PgFault};
+use self::send::{Sent, send};
 use super::backend::{Backend, Claim, Claimed, Reply, Token};
 use super::record::RecordId;
-use crate::postgres::{fetch, is_lost};
 
 /// The table, unless another is named.
 const TABLE: &str = "idempotency_records";
@@ -109,51 +109,21 @@ impl PgBackend {
         }))
     }
 
-    /// Sends a statement that is a transaction of its own, and returns its rows.
-    async fn rows(&self, statement: &str) -> Result<Vec<PgRow>, PgBackendError> {
-        needs_runtime()?;
-        let message = format!("{}{statement}", sql::READ_COMMITTED);
-        fetch(&self.0.pool, &message).await.map_err(|error| self.error(&error))
+    /// Sends a statement that is a transaction of its own.
+    async fn send(&self, statement: &str) -> Result<Sent, PgBackendError> {
+        // Without a runtime, sqlx would panic.
+        Handle::try_current().map_err(|_| PgBackendError::NoRuntime)?;
+        send(&self.0.pool, statement).await.map_err(|error| self.error(&error))
     }
 
-    /// The same, and returns how many rows it changed.
+    /// How many rows a statement changes, in a transaction of its own.
     async fn change(&self, statement: &str) -> Result<u64, PgBackendError> {
-        needs_runtime()?;
-        let message = format!("{}{statement}", sql::READ_COMMITTED);
-        execute(&self.0.pool, &message)
-            .await
-            .map_err(|error| self.error(&error))
+        Ok(self.send(statement).await?.changed)
     }
 
     fn error(&self, error: &sqlx::Error) -> PgBackendError {
         PgBackendError::new(error, &self.0.name)
     }
-}
-
-/// Without a runtime, sqlx would panic.
-fn needs_runtime() -> Result<(), PgBackendError> {
-    Handle::try_current().map(drop).map_err(|_| PgBackendError::NoRuntime)
-}
-
-/// Changes rows over a connection of this pool, on another one if that is lost, as [`fetch`] does. So it may have happened twice: what is
-/// sent here comes to the same then.
-async fn execute(pool: &PgPool, message: &str) -> Result<u64, sqlx::Error> {
-    let run = async |connection: &mut sqlx::PgConnection| {
-        let done = sqlx::raw_sql(AssertSqlSafe(message.to_owned()))
-            .execute(connection)
-            .await?;
-        Ok(done.rows_affected())
-    };
-    for _ in 0..pool.size() {
-        let Some(mut connection) = pool.try_acquire() else {
-            break;
-        };
-        match run(&mut connection).await {
-            Err(error) if is_lost(&error) => connection.close_on_drop(),
-            answer => return answer,
-        }
-    }
-    run(&mut *pool.acquire().await?).await
 }
 
 impl Backend for PgBackend {
@@ -162,9 +132,12 @@ impl Backend for PgBackend {
     async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, PgBackendError> {
         let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, false);
         for _ in 0..claim::ATTEMPTS {
-            let rows = self.rows(&statement).await?;
-            if let Some(claimed) = claim::read(&rows, record, &claim, &self.0.name)? {
-                return Ok(claimed);
+            let sent = self.send(&statement).await?;
+            match (claim::read(&sent.rows, record, &claim, &self.0.name)?, sent.lost) {
+                (None, _) => {}
+                // It may be ourselves who are busy with it, over the connection that was lost.
+                (Some(claim::BUSY), Some(lost)) => return Err(self.error(&lost)),
+                (Some(claimed), _) => return Ok(claimed),
             }
         }
         Ok(claim::BUSY)

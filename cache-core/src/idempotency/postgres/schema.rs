@@ -15,7 +15,7 @@
 
 use super::check::{Part, faults, question};
 use super::error::PgBackendError;
-use super::{MAX_NAME, PgBackend, execute, hex, sql};
+use super::{MAX_NAME, PgBackend, hex};
 use crate::idempotency::store::IdempotencyStore;
 use sha2::{Digest, Sha256};
 
@@ -122,17 +122,14 @@ impl PgBackend {
         }
         // It is in the catalog, and not only missed by a look that was before our turn: that would be remembered.
         let script = format!(
-            "{}{TAKE_TURNS}; DO $outer$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
+            "{TAKE_TURNS}; DO $outer$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
              WHERE c.relname = '{}' AND n.nspname = pg_catalog.current_schema()) \
              THEN EXECUTE $create${}$create$; END IF; END $outer$",
-            sql::READ_COMMITTED,
             self.0.name,
             self.schema_sql()
         );
-        execute(&self.0.pool, &script)
-            .await
-            .map_err(|error| self.error(&error))?;
+        self.change(&script).await?;
         self.check_schema().await
     }
 
@@ -179,8 +176,8 @@ impl PgBackend {
     /// # }
     /// ```
     pub async fn check_schema(&self) -> Result<(), PgBackendError> {
-        let rows = self.rows(&question(&self.0.table)).await?;
-        let parts = rows.iter().map(Part::read).collect::<Result<Vec<_>, _>>();
+        let sent = self.send(&question(&self.0.table)).await?;
+        let parts = sent.rows.iter().map(Part::read).collect::<Result<Vec<_>, _>>();
         let parts = parts.map_err(|error| self.error(&error))?;
         if parts.is_empty() {
             return Err(PgBackendError::NoTable {

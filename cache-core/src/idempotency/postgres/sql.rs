@@ -5,8 +5,10 @@
 //! integers. There is nothing to escape.
 //!
 //! # The clock
-//! Is `clock_timestamp()`, that of the server, and not `now()`, which is as old as the transaction. A statement that has waited for a row
-//! evaluates its `WHERE` and `SET` again, on the row as it is then, and so reads the clock again. What `EXCLUDED` holds is from before.
+//! Is `clock_timestamp()`, that of the server, and not `now()`, which is as old as the transaction. It is read once the row is locked, so
+//! that a lease is never as old as the wait for it. `ON CONFLICT DO UPDATE` locks the row before it evaluates `WHERE` and `SET`, though what
+//! `EXCLUDED` holds is from before. A plain `UPDATE` evaluates them before it waits, and again only if the row was changed meanwhile. So
+//! those that set a time lock the row first, in a step of their own.
 //!
 //! # A claim
 //! Is a statement of four steps, each of which happens only if the one before it did not decide.
@@ -97,9 +99,10 @@ pub(super) fn claim(table: &str, name: &str, record: &RecordId, claim: &Claim, i
 pub(super) fn renew(table: &str, record: &RecordId, token: Token, lease: Duration, ttl: Duration) -> String {
     let (lease, ttl) = (interval(lease), interval(ttl));
     format!(
-        "UPDATE {table} AS r SET lease_until = pg_catalog.clock_timestamp() + {lease}, \
+        "{} UPDATE {table} AS r SET lease_until = pg_catalog.clock_timestamp() + {lease}, \
              expires_at = pg_catalog.clock_timestamp() + {lease} + {ttl} \
-         WHERE {} AND r.outcome IS NULL",
+         FROM held WHERE {} AND r.outcome IS NULL",
+        lock_held(table, record, token),
         held(record, token)
     )
 }
@@ -107,13 +110,14 @@ pub(super) fn renew(table: &str, record: &RecordId, token: Token, lease: Duratio
 /// Stores what was sealed. A reply that is there already, under this token, stays as it is: then this is sent again.
 pub(super) fn settle(table: &str, record: &RecordId, token: Token, kind: u8, sealed: &[u8], ttl: Duration) -> String {
     let mut sql = format!(
-        "UPDATE {table} AS r SET outcome = COALESCE(r.outcome, {kind}), \
+        "{} UPDATE {table} AS r SET outcome = COALESCE(r.outcome, {kind}), \
              expires_at = CASE WHEN r.outcome IS NULL THEN pg_catalog.clock_timestamp() + {ttl} ELSE r.expires_at END, \
              reply = CASE WHEN r.outcome IS NULL THEN pg_catalog.decode('",
+        lock_held(table, record, token),
         ttl = interval(ttl),
     );
     hex::push(&mut sql, sealed);
-    sql.push_str("', 'hex') ELSE r.reply END WHERE ");
+    sql.push_str("', 'hex') ELSE r.reply END FROM held WHERE ");
     sql.push_str(&held(record, token));
     sql
 }
@@ -141,6 +145,14 @@ pub(super) fn delete_expired(table: &str, batch: u32) -> String {
          ) \
          DELETE FROM {table} AS r WHERE r.ctid = ANY (ARRAY(SELECT expired.place FROM expired)) \
              AND r.expires_at <= pg_catalog.clock_timestamp()"
+    )
+}
+
+/// A step that locks the row before it is changed.
+fn lock_held(table: &str, record: &RecordId, token: Token) -> String {
+    format!(
+        "WITH held AS MATERIALIZED (SELECT FROM {table} AS r WHERE {} FOR UPDATE)",
+        held(record, token)
     )
 }
 

@@ -10,14 +10,13 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::error::PgBackendError;
+use super::send::send_over;
 use super::{PgBackend, claim, sql};
 use crate::idempotency::backend::{Claim, Claimed, Reply, Token};
 use crate::idempotency::record::RecordId;
-use crate::postgres::fetch_from;
 
 impl PgBackend {
     /// Claims a record in this transaction, which has to be of level READ COMMITTED: [`PgBackendError::Isolation`] otherwise, and then
@@ -30,9 +29,8 @@ impl PgBackend {
     ) -> Result<Claimed, PgBackendError> {
         let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, true);
         for _ in 0..claim::ATTEMPTS {
-            let rows: Vec<PgRow> = fetch_from(&mut *transaction, &statement)
-                .await
-                .map_err(|error| self.error(&error))?;
+            let sent = send_over(transaction, &statement).await;
+            let rows = sent.map_err(|error| self.error(&error))?.rows;
             if let Some(claimed) = claim::read(&rows, record, &claim, &self.0.name)? {
                 return Ok(claimed);
             }
@@ -66,7 +64,7 @@ impl PgBackend {
     }
 
     async fn change_in(&self, transaction: &mut PgConnection, statement: String) -> Result<bool, PgBackendError> {
-        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(transaction).await;
-        Ok(done.map_err(|error| self.error(&error))?.rows_affected() > 0)
+        let sent = send_over(transaction, &statement).await;
+        Ok(sent.map_err(|error| self.error(&error))?.changed > 0)
     }
 }

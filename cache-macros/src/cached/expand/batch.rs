@@ -8,11 +8,11 @@ use syn::spanned::Spanned as _;
 
 use super::super::batch::Batch;
 use super::super::check::{Key, Placement};
-use super::super::detached::Taken;
 use super::Code;
 use super::companions::{count_of, duration};
 use crate::function::{Argument, hidden, with_static_lifetimes};
 use crate::key::{Part, respan};
+use crate::taken::Taken;
 
 impl<'p> Code<'p> {
     pub(super) fn batch(&self) -> Option<&'p Batch> {

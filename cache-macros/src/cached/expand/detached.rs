@@ -6,11 +6,12 @@ use syn::spanned::Spanned as _;
 use syn::{Pat, Receiver, Type};
 
 use super::super::check::{Home, Placement};
-use super::super::detached::{Detached, Taken};
+use super::super::detached::Detached;
 use super::Code;
 use super::receiver::with_receiver;
 use crate::function::{Argument, hidden, names_ident, opaque_part};
 use crate::key::respan;
+use crate::taken::{Taken, lend_option};
 
 impl<'p> Code<'p> {
     pub(super) fn detached(&self) -> Option<&'p Detached> {
@@ -98,11 +99,8 @@ impl<'p> Code<'p> {
             _ => quote!(#this,),
         });
         let arguments = self.plan.arguments.iter().zip(&detached.arguments);
-        let passed = arguments.map(|(Argument { name, .. }, taken)| match taken {
-            Taken::Lent { .. } => quote!(&#name),
-            Taken::Optional { target, .. } => self.lend_option(name, target),
-            Taken::Given { .. } | Taken::Cow { .. } => name.to_token_stream(),
-        });
+        let of_task = self.of_task();
+        let passed = arguments.map(|(Argument { name, .. }, taken)| taken.passed(&of_task, name));
         // Also where nothing has to be owned: of a future that is not `Send` the compiler complains once, if it is this one.
         let load = quote!(async move { #home::#uncached(#receiver #(#passed),*).await });
         if owned.is_empty() {
@@ -184,13 +182,18 @@ impl<'p> Code<'p> {
         (self.plan.placement == Placement::Alone).then_some(body)
     }
 
-    pub(super) fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
+    /// What has the parts of a task.
+    fn of_task(&self) -> TokenStream {
         let private = &self.private;
-        if opaque_part(target).is_some() {
-            quote!(#name.as_ref())
-        } else {
-            quote!(#private::task::lend_option::<#target, _>(&#name))
-        }
+        quote!(#private::task)
+    }
+
+    pub(super) fn lend_option(&self, name: &Ident, target: &Type) -> TokenStream {
+        lend_option(&self.of_task(), name, target)
+    }
+
+    pub(super) fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
+        taken.own(&self.of_task(), to, name, at)
     }
 
     /// The statements that make everything the load's own, of which the types say whether it can be.
@@ -200,52 +203,11 @@ impl<'p> Code<'p> {
             let token = receiver.self_token;
             self.own(taken, &this, &token.to_token_stream(), token.span)
         });
-        let arguments = self.needed(detached).filter(|(_, taken)| !taken.is_as_it_is()).map(
-            |(Argument { name, ty, .. }, taken)| {
-                let at = match taken {
-                    Taken::Lent { target, .. } | Taken::Optional { target, .. } => target.span(),
-                    Taken::Given { .. } | Taken::Cow { .. } => ty.span(),
-                };
-                self.own(taken, name, &name.to_token_stream(), at)
-            },
-        );
+        let arguments = self
+            .needed(detached)
+            .filter(|(_, taken)| !taken.is_as_it_is())
+            .map(|(Argument { name, ty, .. }, taken)| self.own(taken, name, &name.to_token_stream(), taken.span(ty)));
         receiver.into_iter().chain(arguments).collect()
-    }
-
-    /// `to` becomes the load's own of what is called `name`. All at the place of the type, where the compiler complains.
-    pub(super) fn own(&self, taken: &Taken, to: &Ident, name: &TokenStream, at: Span) -> TokenStream {
-        let private = respan(&self.private, at);
-        let (to, name) = (respan(&to.to_token_stream(), at_of(to, at)), respan_names(name, at));
-        let kind = |probe: TokenStream| quote_spanned!(at=> (&&#private::task::#probe).kind());
-        match taken {
-            Taken::Given { known: true } => quote_spanned!(at=> let #to = #name;),
-            Taken::Given { known: false } => {
-                let kind = kind(quote_spanned!(at=> GivenProbe(&#name)));
-                quote_spanned!(at=> let #to = #private::task::hand(#private::task::type_of(&#name), #kind, #name);)
-            }
-            Taken::Lent { known: true, .. } => {
-                quote_spanned!(at=> let #to = ::std::borrow::ToOwned::to_owned(#name);)
-            }
-            Taken::Lent { known: false, .. } => {
-                let kind = kind(quote_spanned!(at=> LentProbe(#name)));
-                quote_spanned!(at=> let #to = #private::task::own(#name, #kind);)
-            }
-            Taken::Optional { known: true, .. } => {
-                quote_spanned!(at=> let #to = #name.map(::std::borrow::ToOwned::to_owned);)
-            }
-            Taken::Optional { known: false, .. } => {
-                let kind = kind(quote_spanned!(at=> OptionProbe(#name)));
-                quote_spanned!(at=> let #to = #private::task::own_option(#name, #kind);)
-            }
-            Taken::Cow { known: true } => quote_spanned!(at=> let #to = #private::task::own_cow(#name);),
-            Taken::Cow { known: false } => {
-                let kind = kind(quote_spanned!(at=> GivenProbe(&#to)));
-                quote_spanned! {at=>
-                    let #to = #private::task::own_cow(#name);
-                    let #to = #private::task::hand(#private::task::type_of(&#to), #kind, #to);
-                }
-            }
-        }
     }
 
     /// What the return type has to be able to do besides, for what was asked for.
@@ -265,20 +227,4 @@ impl<'p> Code<'p> {
         });
         quote!(#fails #keeps_errors)
     }
-}
-
-/// The place, with the names that an identifier of the user's can mean.
-fn at_of(name: &Ident, at: Span) -> Span {
-    name.span().located_at(at)
-}
-
-fn respan_names(names: &TokenStream, at: Span) -> TokenStream {
-    names
-        .clone()
-        .into_iter()
-        .map(|mut token| {
-            token.set_span(token.span().located_at(at));
-            token
-        })
-        .collect()
 }

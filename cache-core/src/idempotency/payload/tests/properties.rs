@@ -193,6 +193,26 @@ fn json() -> impl Strategy<Value = Json> {
     })
 }
 
+/// Two numbers that are next to each other as integers, or as floats, or one as both.
+fn neighbours() -> impl Strategy<Value = (Json, Json)> {
+    let large = (any::<u128>(), 0..128_u32).prop_map(|(number, shift)| number >> shift);
+    prop_oneof![
+        large
+            .clone()
+            .prop_map(|number| (Json::Large(number), Json::Large(number ^ 1))),
+        large.prop_map(|number| {
+            #[allow(clippy::cast_precision_loss, reason = "this is about what gets lost")]
+            let nearest = number as f64;
+            (Json::Large(number), Json::Float(nearest))
+        }),
+        any::<f64>()
+            .prop_map(|float| (float, f64::from_bits(float.to_bits() ^ 1)))
+            .prop_filter_map("finite", |(a, b)| {
+                (a.is_finite() && b.is_finite()).then_some((Json::Float(a), Json::Float(b)))
+            }),
+    ]
+}
+
 /// A payload, and one that may be the same, or the same but for a bit.
 fn two() -> impl Strategy<Value = (Json, Json)> {
     let small = prop_oneof![
@@ -202,6 +222,7 @@ fn two() -> impl Strategy<Value = (Json, Json)> {
         Just(Json::Array(vec![]))
     ];
     prop_oneof![
+        neighbours(),
         (small.clone(), small.clone()),
         (json(), json()),
         (json(), small.clone(), small).prop_map(|(json, a, b)| {

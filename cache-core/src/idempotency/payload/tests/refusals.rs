@@ -226,6 +226,16 @@ fn a_failure_that_a_serialize_gets_over_is_a_failure() {
             map.end()
         }
     }
+    /// Has JSON that is none, and is nothing instead.
+    struct Wordless;
+    impl Serialize for Wordless {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut value = serializer.serialize_struct(RAW_VALUE, 1)?;
+            let _ = value.serialize_field(RAW_VALUE, "");
+            value.end()
+        }
+    }
+    assert_eq!(text(&Wordless), Err(PayloadError::InvalidJson));
     assert_eq!(text(&Tolerant), Err(PayloadError::NotFinite));
     assert_eq!(text(&Talking), Err(PayloadError::NotFinite));
     assert_eq!(text(&Keyless), Err(PayloadError::KeyNotText));

@@ -1,0 +1,17 @@
+use cache_core::idempotency::{IdempotencyError, IdempotencyStore};
+use cache_core::idempotent;
+
+struct Order(u64);
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = ("main", user), payload = (req, user))]
+async fn create(app: &App, user: u64, key: &str, req: Order) -> Result<u64, IdempotencyError> {
+    let _ = (app, user, key, req);
+    Ok(1)
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use cache_core::idempotency::IdempotencyStore;
+use cache_core::idempotent;
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req)]
+async fn create(app: &App, user: u64, key: &str, req: String) -> u64 {
+    let _ = (app, user, key, req);
+    1
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use cache_core::idempotency::IdempotencyStore;
+use cache_core::idempotent;
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req)]
+async fn create(app: &App, user: u64, key: &str, req: String) {
+    let _ = (app, user, key, req);
+}
+
+fn main() {}

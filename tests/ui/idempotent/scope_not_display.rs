@@ -1,0 +1,17 @@
+use cache_core::idempotency::{IdempotencyError, IdempotencyStore};
+use cache_core::idempotent;
+
+struct Tenant(u64);
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = (tenant, user), payload = req)]
+async fn create(app: &App, tenant: Tenant, user: u64, key: &str, req: String) -> Result<u64, IdempotencyError> {
+    let _ = (app, user, key, req);
+    Ok(1)
+}
+
+fn main() {}

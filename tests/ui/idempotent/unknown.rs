@@ -1,0 +1,15 @@
+use cache_core::idempotency::{IdempotencyError, IdempotencyStore};
+use cache_core::idempotent;
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req, color = "red")]
+async fn create(app: &App, user: u64, key: &str, req: String) -> Result<u64, IdempotencyError> {
+    let _ = (app, user, key, req);
+    Ok(1)
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use cache_core::idempotency::{IdempotencyError, IdempotencyStore};
+use cache_core::idempotent;
+
+#[derive(serde::Serialize)]
+struct Receipt;
+
+#[derive(Clone)]
+struct App {
+    replay: IdempotencyStore,
+}
+
+#[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req)]
+async fn create(app: &App, user: u64, key: &str, req: String) -> Result<Receipt, IdempotencyError> {
+    let _ = (app, user, key, req);
+    Ok(Receipt)
+}
+
+fn main() {}
