@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::worker::SAYS;
 use super::{Mode, PATIENCE, WORKER_TEST};
@@ -64,6 +64,8 @@ pub struct Worker {
     is_run_by_another: bool,
     input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
+    /// When its test has failed, whatever it says until then.
+    deadline: Instant,
     /// What it has said so far.
     said: Vec<String>,
 }
@@ -101,17 +103,16 @@ impl Worker {
             input: child.stdin.take(),
             child,
             lines,
+            deadline: Instant::now() + PATIENCE,
             said: Vec::new(),
         }
     }
 
     /// What it says next. `None` if it has ended.
     pub async fn says(&mut self) -> Option<String> {
-        let Ok(line) = timeout(PATIENCE, self.lines.recv()).await else {
-            panic!(
-                "worker {} has said nothing for {PATIENCE:?} after {:?}",
-                self.name, self.said
-            );
+        let Ok(line) = timeout_at(self.deadline, self.lines.recv()).await else {
+            let last = &self.said[self.said.len().saturating_sub(10)..];
+            panic!("worker {} is not done after {PATIENCE:?}: {last:?}", self.name);
         };
         self.said.extend(line.clone());
         line
