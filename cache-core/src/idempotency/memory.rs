@@ -189,7 +189,9 @@ impl MemoryBackend {
                         remaining: Some(Duration::from_nanos(found.lease_until - now)),
                     });
                 }
-                None if !claim.takes_over => return Ok(Claimed::Abandoned { payload: found.payload }),
+                None if !claim.takes_over || found.payload != claim.payload => {
+                    return Ok(Claimed::Abandoned { payload: found.payload });
+                }
                 None => took_over = true,
             }
         }
