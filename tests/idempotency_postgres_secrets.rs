@@ -44,7 +44,9 @@ fn assert_tells_nothing(text: &str) {
         let (_, word) = secret.split_once('-').unwrap();
         for part in word.as_bytes().windows(8) {
             let mut hex = String::new();
-            part.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
+            for byte in part {
+                write!(hex, "{byte:02x}").unwrap();
+            }
             let plain = String::from_utf8_lossy(part).to_lowercase();
             assert!(!lower.contains(&plain), "{plain} is in {text}");
             assert!(!lower.contains(&hex), "{plain} is in hexadecimal in {text}");
