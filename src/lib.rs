@@ -8,3 +8,7 @@
 /// Holds nothing either, but has the code of that document run.
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
+
+/// And of that one.
+#[doc = include_str!("../docs/idempotency.md")]
+pub mod idempotency {}

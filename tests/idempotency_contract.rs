@@ -1,34 +1,11 @@
-//! The contract of backends, on both of ours, and that it finds what does not keep it.
+//! The contract of backends, on the embedded one, and that it finds what does not keep it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-#[path = "support/postgres.rs"]
-mod postgres;
 
 mod memory {
     use cache_core::idempotency::MemoryBackend;
 
     cache_core::idempotency_contract!(MemoryBackend::new());
-}
-
-/// Over one table for all, which each makes sure of.
-async fn shared(connections: u32) -> cache_core::idempotency::PgBackend {
-    use sqlx::postgres::PgPoolOptions;
-
-    let server = postgres::server();
-    let pool = PgPoolOptions::new().max_connections(connections);
-    let pool = pool.connect_with(server.options()).await.unwrap();
-    let backend = cache_core::idempotency::PgBackend::new(pool);
-    backend.create_schema().await.unwrap();
-    backend
-}
-
-mod in_postgres {
-    cache_core::idempotency_contract!(super::shared(4).await);
-}
-
-mod in_postgres_with_a_pool_of_one {
-    cache_core::idempotency_contract!(super::shared(1).await);
 }
 
 /// What a backend may have wrong.

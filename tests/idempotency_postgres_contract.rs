@@ -9,9 +9,9 @@ use cache_core::idempotency::PgBackend;
 use postgres::server;
 use sqlx::postgres::PgPoolOptions;
 
-/// In a database of its own, over so many connections.
+/// Over so many connections, in the one table that all of these share, and make sure of at the same time.
 async fn backend(connections: u32) -> PgBackend {
-    let options = server().new_database().await;
+    let options = server().options();
     let pool = PgPoolOptions::new().max_connections(connections);
     let backend = PgBackend::new(pool.connect_with(options).await.unwrap());
     backend.create_schema().await.unwrap();

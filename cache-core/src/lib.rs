@@ -56,6 +56,10 @@
 //! - [`cached_revision`] keeps values for as long as the [`revision`] of their data does, and not for a time: a counter, an `ETag`, the
 //!   tables of a Postgres database (feature `postgres`).
 //!
+//! # Requests that run once
+//! - `idempotent` goes on a handler whose requests may be sent again: it runs once for each key, and repeats get the stored reply, across
+//!   workers that share a Postgres too. The module `idempotency` does so without the macro.
+//!
 //! # Why it is made like this
 //! **Why is there a flight table when moka has `get_with`?** Because a load that began before an invalidation must not be
 //! kept after it, and no store can know that: it sees an insertion, not when the value was read.
@@ -66,9 +70,9 @@
 //! **Why `Arc` around large values?** A hit clones the value. An `Arc` makes that a count.
 //!
 //! # Features
-//! - `idempotency` (default): the module `idempotency`.
+//! - `idempotency` (default): the module `idempotency`, and with `macros` the attribute `idempotent`.
 //! - `macros` (default): the attributes.
-//! - `postgres`: the module `postgres`, revisions of tables. Needs Rust 1.94.
+//! - `postgres`: the module `postgres`, revisions of tables; and requests that run once across workers. Needs Rust 1.94.
 //! - `tracing`: loads in the background run in the span of the caller that started them.
 //! - `test-util`: for tests, the module `testing`. Entries expire by the clock of the tokio runtime, which a test can pause, and
 //!   a test can have its own caches, or none. It makes hits slower, so put it among the dev-dependencies:

@@ -317,14 +317,31 @@ impl Argument {
     /// Lets its name, or those its pattern binds, stand for references, so that an expression moves nothing. A primitive
     /// stays as it is, and so does what is a reference already.
     pub(crate) fn shadow(&self) -> Option<TokenStream> {
-        let Self { name, pat, .. } = self;
+        let name = &self.name;
         match &self.ty {
-            _ if !self.is_named => Some(quote!(let #pat = &#name;)),
+            _ if !self.is_named => {
+                let pat = self.borrowing_pattern();
+                Some(quote!(let #pat = &#name;))
+            }
             ty if is_primitive(ty) => None,
             Type::Reference(reference) if reference.mutability.is_none() => None,
             Type::Reference(_) => Some(quote!(let #name = &*#name;)),
             _ => Some(quote!(let #name = &#name;)),
         }
+    }
+
+    /// Its pattern for a reference to it, where bindings are references by themselves and take no `mut` or `ref`.
+    fn borrowing_pattern(&self) -> Pat {
+        struct Plain;
+        impl VisitMut for Plain {
+            fn visit_pat_ident_mut(&mut self, pat: &mut syn::PatIdent) {
+                (pat.by_ref, pat.mutability) = (None, None);
+                syn::visit_mut::visit_pat_ident_mut(self, pat);
+            }
+        }
+        let mut pat = self.pat.clone();
+        Plain.visit_pat_mut(&mut pat);
+        pat
     }
 
     /// The names its pattern binds.

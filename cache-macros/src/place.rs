@@ -16,14 +16,23 @@ use proc_macro2::Ident;
 /// What a function stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A module, or the body of another function.
+    /// A module.
     Free,
+    /// The body of another function.
+    Body,
     /// An `impl` of a type.
     Impl,
     /// The `impl` of a trait.
     TraitImpl,
     /// A trait.
     Trait,
+}
+
+impl Place {
+    /// Whether a type can stand beside it.
+    pub(crate) fn has_types(self) -> bool {
+        matches!(self, Self::Free | Self::Body)
+    }
 }
 
 /// Where the function of this name stands, if its file tells.
@@ -145,6 +154,7 @@ fn place_of(header: &[&str]) -> Option<Place> {
             }
         }
         "trait" => Place::Trait,
+        "fn" => Place::Body,
         _ => Place::Free,
     })
 }
@@ -292,12 +302,13 @@ mod tests {
             ),
             ("impl<F: for<'a> Fn(&'a u8)> A<F> { async fn target() {} }", Place::Impl),
             ("pub trait B: A { async fn target(&self); }", Place::Trait),
-            ("impl A { fn a() { async fn target() {} } }", Place::Free),
+            ("impl A { fn a() { async fn target() {} } }", Place::Body),
             (
                 "impl A { fn a() { if x { loop { async fn target() {} } } } }",
-                Place::Free,
+                Place::Body,
             ),
-            ("fn a() -> impl Fn() { fn b() {} async fn target() {} }", Place::Free),
+            ("fn a() -> impl Fn() { fn b() {} async fn target() {} }", Place::Body),
+            ("fn a() { mod b { async fn target() {} } }", Place::Free),
             ("fn a() { impl A { async fn target() {} } }", Place::Impl),
             ("impl A { fn a() {} } async fn target() {}", Place::Free),
             (

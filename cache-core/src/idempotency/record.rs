@@ -38,11 +38,12 @@ struct Parts {
     /// A hash that is stored nowhere: only who has the words can know it.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "what seals replies"))]
     secret: [u8; 32],
-    short: String,
 }
 
 /// Of a hash in hexadecimal.
 const LEN: usize = 64;
+/// As it is shown.
+const SHORT: usize = 12;
 
 impl RecordId {
     /// The record of a key, for one operation of one principal of one tenant.
@@ -72,13 +73,12 @@ impl RecordId {
             return Err(IdempotencyError::InvalidKey);
         }
         let scope = hash("scope", &[tenant, principal, operation]);
-        let names = hex(&scope) + &hex(&hash("key", &[key]));
-        let mut short = hex(&Sha256::digest(&names).into());
-        short.truncate(12);
+        let mut names = String::with_capacity(2 * LEN);
+        push_hex(&mut names, &scope);
+        push_hex(&mut names, &hash("key", &[key]));
         Ok(Self(Arc::new(Parts {
             names,
             secret: hash("secret", &[tenant, principal, operation, key]),
-            short,
         })))
     }
 
@@ -124,12 +124,12 @@ fn hash(what: &str, parts: &[&str]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(LEN), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit & 15)]);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(*byte));
+    }
 }
 
 impl PartialEq for RecordId {
@@ -148,7 +148,9 @@ impl Hash for RecordId {
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.short)
+        let mut short = String::with_capacity(SHORT);
+        push_hex(&mut short, &Sha256::digest(&self.0.names)[..SHORT / 2]);
+        f.write_str(&short)
     }
 }
 

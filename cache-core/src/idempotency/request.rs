@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{IdempotencyError, ScopePart};
 use super::outcome::{ErrorRule, Rule};
-use super::payload;
+use super::payload::{self, PayloadError};
 use super::record::RecordId;
 use super::stats::Counters;
 
@@ -39,7 +39,7 @@ pub struct Request {
     /// Tenant and principal. What could not be made text is missing.
     scope: Option<[Option<String>; 2]>,
     key: Option<String>,
-    payload: Result<[u8; 32], IdempotencyError>,
+    payload: Option<Result<[u8; 32], PayloadError>>,
     rule: Rule,
     /// Of the function that it is a call of.
     counters: Option<&'static Counters>,
@@ -60,7 +60,7 @@ impl Request {
             operation: operation.into(),
             scope: None,
             key: None,
-            payload: payload::fingerprint(&(), &[]).map_err(Into::into),
+            payload: None,
             rule: None,
             counters: None,
         }
@@ -119,7 +119,7 @@ impl Request {
     /// # drop(request);
     /// ```
     pub fn payload_without<T: Serialize + ?Sized>(mut self, payload: &T, ignored: &[&str]) -> Self {
-        self.payload = payload::fingerprint(payload, ignored).map_err(Into::into);
+        self.payload = Some(payload::fingerprint(payload, ignored));
         self
     }
 
@@ -172,7 +172,7 @@ impl Request {
         })?;
         Ok(Some(Checked {
             record: RecordId::new(&tenant, &principal, &self.operation, &key)?,
-            payload: self.payload?,
+            payload: self.payload.unwrap_or_else(|| payload::fingerprint(&(), &[]))?,
             rule: self.rule,
         }))
     }

@@ -17,6 +17,7 @@ use super::revision::{self, Revision};
 use super::tags::{self, Labels};
 use crate::error::Errors;
 use crate::function::{Argument, Function, borrowed_part, names_ident, opaque_part, readable};
+use crate::idempotent;
 use crate::key::{MAX_PARTS, Part, elements};
 use crate::place::{self, Place};
 use crate::resource::{Resource, Scope};
@@ -225,6 +226,9 @@ fn check_alone(attribute: Attribute, function: &Function, errors: &mut Errors) {
         let Some(last) = other.path().segments.last() else {
             continue;
         };
+        if last.ident == "idempotent" {
+            errors.at(other.path(), idempotent::with_cached(attribute.name()));
+        }
         if [
             "cached_lru",
             "cached_ttl",
@@ -265,7 +269,7 @@ fn placement(
     let in_impl = function.receiver().is_some()
         || function.names_self_type()
         || skipped.contains("Self")
-        || place.is_some_and(|place| place != Place::Free);
+        || place.is_some_and(|place| !place.has_types());
     if attribute != Attribute::In {
         check_place(attribute, place, function, errors);
     }

@@ -42,17 +42,10 @@ pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) ->
     let returns = check_return(&function, errors);
     let place = place::of(&function.sig.ident);
     let is_method =
-        function.receiver().is_some() || function.names_self_type() || place.is_some_and(|place| place != Place::Free);
+        function.receiver().is_some() || function.names_self_type() || place.is_some_and(|place| !place.has_types());
     check_place(place, &function, errors);
-    if is_method && given.name.is_none() {
-        errors.at(
-            &function.sig.ident,
-            format!(
-                "a method needs a name for its records, because other types may have a `{0}` as well: add `name = \
-                 \"orders::{0}\"`, and keep it when the method moves",
-                function.sig.ident
-            ),
-        );
+    if given.name.is_none() {
+        check_name(is_method, place, &function.sig.ident, errors);
     }
     if let Some((_, Expr::Closure(closure))) = &given.store_error
         && let Some(name) = captured(closure, &arguments)
@@ -85,6 +78,27 @@ pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) ->
     })
 }
 
+/// The path of a function in a module is its own. Others share theirs, or have none that can be known here.
+fn check_name(is_method: bool, place: Option<Place>, name: &Ident, errors: &mut Errors) {
+    if is_method {
+        errors.at(
+            name,
+            format!(
+                "a method needs a name for its records, because other types may have a `{name}` as well: add `name = \
+                 \"Orders::{name}\"`, and keep it when the method moves"
+            ),
+        );
+    } else if place == Some(Place::Body) {
+        errors.at(
+            name,
+            format!(
+                "a function in another one needs a name for its records, because others may have a `{name}` in them as well: \
+                 add `name = \"orders::{name}\"`"
+            ),
+        );
+    }
+}
+
 /// What keeps replies is one thing.
 fn check_alone(function: &Function, errors: &mut Errors) {
     for other in &function.attrs {
@@ -97,14 +111,7 @@ fn check_alone(function: &Function, errors: &mut Errors) {
                 "this function is idempotent already: leave one of them out",
             );
         } else if last.ident.to_string().starts_with("cached_") || last.ident == "agent_cached" {
-            errors.at(
-                other.path(),
-                format!(
-                    "a handler that has an effect is not cached, and one that has none need not be idempotent: leave `#[{}]` \
-                     or `#[idempotent]` out",
-                    last.ident
-                ),
-            );
+            errors.at(other.path(), super::with_cached(&last.ident.to_string()));
         }
     }
 }

@@ -7,16 +7,16 @@
 //!
 //! In an `impl`, where no type can stand, the companions are `create_order_outcome`, `create_order_unguarded` and so on.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Expr, GenericParam, ReturnType, Signature};
+use syn::{Expr, GenericParam, ReturnType, Signature, Type};
 
 use super::arguments::Payload;
 use super::check::{Plan, Way};
 use crate::function::{Argument, hidden, names_ident};
-use crate::key::respan;
+use crate::key::{is_plain, is_primitive, respan};
 use crate::taken::{All, Taken};
 
 pub(super) fn tokens(plan: &Plan) -> TokenStream {
@@ -79,25 +79,23 @@ impl Code<'_> {
         }
     }
 
-    /// Calls a companion that takes what the function takes.
-    fn call(&self, companion: &Ident) -> TokenStream {
+    /// Calls `outcome`. All at the return type, where the compiler says what that is not, once.
+    fn call_outcome(&self, at: Span) -> TokenStream {
         let names = self.plan.arguments.iter().map(|argument| &argument.name);
-        let (home, generics) = (self.home(), self.generics());
+        let (mut outcome, generics) = (self.companion("outcome"), self.generics());
+        outcome.set_span(outcome.span().located_at(at));
         if let Some(receiver) = self.plan.function.receiver() {
             let receiver = receiver.self_token;
-            quote!(#receiver.#companion #generics(#(#names),*))
-        } else {
-            quote!(#home::#companion #generics(#(#names),*))
+            return quote_spanned!(at=> #receiver.#outcome #generics(#(#names),*));
         }
-    }
-
-    /// The type that holds the companions, seen from the function.
-    fn home(&self) -> TokenStream {
-        if self.plan.is_method {
-            quote!(Self)
+        let home = if self.plan.is_method {
+            quote_spanned!(at=> Self)
         } else {
-            self.name().to_token_stream()
-        }
+            let mut name = self.name().clone();
+            name.set_span(name.span().located_at(at));
+            name.into_token_stream()
+        };
+        quote_spanned!(at=> #home::#outcome #generics(#(#names),*))
     }
 
     /// The function's generic arguments, which what it returns may not tell.
@@ -120,17 +118,16 @@ impl Code<'_> {
         let vis = &function.vis;
         let attrs = function.attrs.iter().filter(|attr| !is_of_handler(attr));
         let sig = function.forwarding_signature(&self.plan.arguments);
-        let outcome = self.call(&self.companion("outcome"));
         let (of, returns) = (&self.of, &self.plan.returns);
         // At the return type, so that what it is not is said there, and once.
-        let inner = respan(&quote!(#of::inner), returns.span());
+        let at = returns.span();
+        let (of_returns, outcome) = (respan(&quote!(#of::Returns), at), self.call_outcome(at));
+        let body = quote_spanned!(at=> { <#returns as #of_returns>::inner(#outcome.await) });
         quote! {
             #(#attrs)*
             // An argument `_id` is handed on, whatever its name says.
             #[allow(clippy::used_underscore_binding)]
-            #vis #sig {
-                #inner::<#returns>(#outcome.await)
-            }
+            #vis #sig #body
         }
     }
 
@@ -206,7 +203,9 @@ impl Code<'_> {
     /// `unguarded`: the user's body, as he wrote it.
     fn unguarded(&self) -> TokenStream {
         let function = &self.plan.function;
-        let (vis, body) = (&function.vis, &function.body);
+        let vis = &function.vis;
+        let body = function.body.as_ref().map(Group::stream);
+        let used = self.used();
         let attrs = function.body_attrs();
         let of_handler = function.attrs.iter().filter(|attr| is_of_handler(attr));
         let doc = format!("Runs the body of `{}`, whether it has run before or not.", self.name());
@@ -219,7 +218,10 @@ impl Code<'_> {
             #(#of_handler)*
             #[allow(dead_code, clippy::unused_async)]
             #[doc = #doc]
-            #vis #sig #body
+            #vis #sig {
+                #used
+                #body
+            }
         }
     }
 
@@ -240,15 +242,16 @@ impl Code<'_> {
         let at = returns.span();
         let of_returns = respan(&quote!(#of::Returns), at);
         let output = quote_spanned!(at=> <#returns as #of_returns>::Outcome);
-        sig.output = ReturnType::Type(syn::parse_quote!(->), Box::new(syn::Type::Verbatim(output)));
+        sig.output = ReturnType::Type(syn::parse_quote_spanned!(at=> ->), Box::new(Type::Verbatim(output)));
+        let body = quote_spanned! {at=> {
+            use #of::probes::*;
+            #asked
+            #run
+        }};
         quote! {
             #attrs
             #[doc = #doc]
-            #vis #sig {
-                use #of::probes::*;
-                #asked
-                #run
-            }
+            #vis #sig #body
         }
     }
 
@@ -261,19 +264,28 @@ impl Code<'_> {
         let reply = plan.store_error.as_ref().map(|rule| self.rule(rule, request));
         let key = &plan.key;
         let of_key = respan(&quote!(#of::key), key.span());
-        let key = quote_spanned!(key.span()=> #of_key(#request, &#key));
+        let key = reference(key);
+        let key = quote_spanned!(key.span()=> #of_key(#request, #key));
         let parts = plan.scope.iter().map(|part| {
             let (at, of) = (part.span(), respan(of, part.span()));
+            let given = self.lent(part);
+            if self.is_shown(part) {
+                return given;
+            }
             let bound = hidden("part");
             quote_spanned! {at=>
-                match &#part { #bound => #of::scope_part((&&&#of::ScopeProbe(#bound)).kind(), #bound) }
+                match #given { #bound => #of::scope_part(#bound, (&&&#of::ScopeProbe(#bound)).kind()) }
             }
         });
         let payload = self.payload();
         let ignored = &plan.ignore;
         let at = plan.store.span();
-        let (of_store, given) = (respan(&quote!(#of::store), at), &plan.store);
-        let of_store = quote_spanned!(at=> #of_store(&#given));
+        let of_store = match plan.way {
+            Way::Task(_) => quote!(#of::store),
+            Way::Inline(_) => quote!(#of::store_in_postgres),
+        };
+        let (of_store, given) = (respan(&of_store, at), reference(&plan.store));
+        let of_store = quote_spanned!(at=> #of_store(#given));
         quote! {
             let (#store, #request) = {
                 #shadows
@@ -284,6 +296,22 @@ impl Code<'_> {
                 #reply
                 (#of_store, #request)
             };
+        }
+    }
+
+    /// Whether a part of the scope needs no asking: a literal, or an argument that is text or a number.
+    fn is_shown(&self, part: &Expr) -> bool {
+        match part {
+            Expr::Lit(_) => true,
+            Expr::Path(path) => self.plan.arguments.iter().any(|argument| {
+                let ty = match &argument.ty {
+                    Type::Reference(reference) => &*reference.elem,
+                    ty => ty,
+                };
+                let is_known = is_primitive(ty) || ["str", "String"].iter().any(|word| is_plain(ty, word));
+                argument.is_named && path.path.is_ident(&argument.name) && is_known
+            }),
+            _ => false,
         }
     }
 
@@ -299,9 +327,22 @@ impl Code<'_> {
 
     fn payload_part(&self, part: &Expr) -> TokenStream {
         let (at, of) = (part.span(), respan(&self.of, part.span()));
-        let bound = hidden("part");
+        let (bound, given) = (hidden("part"), self.lent(part));
         quote_spanned! {at=>
-            match &#part { #bound => #of::payload_part((&&#of::PayloadProbe(#bound)).kind(), #bound) }
+            match #given { #bound => #of::payload_part(#bound, (&&#of::PayloadProbe(#bound)).kind()) }
+        }
+    }
+
+    /// A reference to what an expression comes to. What is one already, as arguments are here, is told of by what it refers to.
+    fn lent(&self, expr: &Expr) -> TokenStream {
+        let is_reference = |argument: &Argument| {
+            let is_it = matches!(expr, Expr::Path(path) if path.path.is_ident(&argument.name));
+            is_it && argument.is_named && (matches!(argument.ty, Type::Reference(_)) || argument.shadow().is_some())
+        };
+        if self.plan.arguments.iter().any(is_reference) {
+            expr.to_token_stream()
+        } else {
+            reference(expr)
         }
     }
 
@@ -315,20 +356,36 @@ impl Code<'_> {
         quote_spanned!(rule.span()=> let #request = #of_rule::store_error::<#returns, _>(#request, #kind, #rule);)
     }
 
-    /// Lets names in expressions stand for references, so that nothing is moved. Primitives stay as they are.
-    fn shadows(&self) -> TokenStream {
+    /// The statement that uses what the attribute names, which is use enough: the body need not.
+    fn used(&self) -> Option<TokenStream> {
+        let code = self.expressions();
+        let bindings = self.plan.arguments.iter().flat_map(Argument::bindings);
+        let named: Vec<_> = bindings
+            .filter(|name| names_ident(code.clone(), &name.to_string()))
+            .collect();
+        (!named.is_empty()).then(|| quote!(let _ = (#(&#named,)*);))
+    }
+
+    /// Everything that the attribute says in expressions.
+    fn expressions(&self) -> TokenStream {
         let plan = self.plan;
         let exprs = [&plan.store, &plan.key].into_iter().chain(&plan.scope);
         let exprs = exprs.chain(match &plan.payload {
             Payload::One(expr) => std::slice::from_ref(expr),
             Payload::Parts(exprs) => exprs,
         });
-        let code: TokenStream = exprs.map(ToTokens::to_token_stream).collect();
+        exprs.map(ToTokens::to_token_stream).collect()
+    }
+
+    /// Lets names in expressions stand for references, so that nothing is moved. Primitives stay as they are.
+    fn shadows(&self) -> TokenStream {
+        let code = self.expressions();
         let is_named = |argument: &&Argument| {
             let names = argument.bindings();
             names.iter().any(|name| names_ident(code.clone(), &name.to_string()))
         };
-        plan.arguments
+        self.plan
+            .arguments
             .iter()
             .filter(is_named)
             .filter_map(Argument::shadow)
@@ -379,22 +436,30 @@ impl Code<'_> {
 
     /// What runs the handler in the caller's transaction.
     fn inline(&self, tx: &Ident, store: &Ident, request: &Ident) -> TokenStream {
-        let (of, returns) = (&self.of, &self.plan.returns);
+        let (krate, of, returns) = (&self.krate, &self.of, &self.plan.returns);
+        let argument = self.plan.arguments.iter().find(|argument| argument.name == *tx);
+        let at = argument.map_or_else(|| tx.span(), |argument| argument.ty.span());
+        let of_lent = respan(&quote!(#of::lent), at);
+        let lent = quote_spanned!(at=> #of_lent(&mut *#tx));
+        // The return type is what the compiler complains of if it cannot be stored.
         let at = returns.span();
+        let [outcome, ticket, result, transaction] =
+            ["outcome", "ticket", "result", "transaction"].map(|name| hidden_at(name, at));
+        let (store, request) = (hidden_at(&store.to_string(), at), hidden_at(&request.to_string(), at));
         let begin = respan(&quote!(#of::begin), at);
-        let begin = quote_spanned!(at=> #begin::<#returns>);
-        let (outcome, ticket, result) = (hidden("outcome"), hidden("ticket"), hidden("result"));
+        let begun = quote_spanned!(at=> #begin::<#returns>(&#store, #transaction, #request).await);
         let unguarded = self.call_in(tx);
-        let krate = &self.krate;
-        quote! {
-            #krate::__idempotent_in_transaction! { match #begin(&#store, &mut *#tx, #request).await {
+        let code = quote! {
+            let #transaction = #lent;
+            match #begun {
                 ::core::ops::ControlFlow::Break(#outcome) => #outcome,
                 ::core::ops::ControlFlow::Continue(#ticket) => {
                     let #result: #returns = #unguarded.await;
-                    #ticket.end(&mut *#tx, #result).await
+                    #ticket.end(#lent, #result).await
                 }
-            } }
-        }
+            }
+        };
+        quote!(#krate::__idempotent_in_transaction! { { #code } })
     }
 
     /// Calls the handler with a transaction that is needed again.
@@ -415,6 +480,23 @@ impl Code<'_> {
             None => quote!(Self::#unguarded #generics(#(#arguments),*)),
         }
     }
+}
+
+/// A reference to what an expression names or comes to.
+fn reference(expr: &Expr) -> TokenStream {
+    use Expr::{Array, Call, Field, Index, Lit, Macro, MethodCall, Paren, Path, Tuple};
+    match expr {
+        Array(_) | Call(_) | Field(_) | Index(_) | Lit(_) | Macro(_) | MethodCall(_) | Paren(_) | Path(_)
+        | Tuple(_) => {
+            quote_spanned!(expr.span()=> &#expr)
+        }
+        other => quote_spanned!(expr.span()=> &(#other)),
+    }
+}
+
+/// A hidden identifier at some place of the user's.
+fn hidden_at(name: &str, at: Span) -> Ident {
+    Ident::new(name, Span::mixed_site().located_at(at))
 }
 
 /// Whether an attribute belongs to the body, wherever that runs: a mutation ends when the handler does, and not when its caller goes

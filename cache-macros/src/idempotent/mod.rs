@@ -24,3 +24,11 @@ pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream 
         }
     }
 }
+
+/// Why a function is not both.
+pub(crate) fn with_cached(attribute: &str) -> String {
+    format!(
+        "a handler that has an effect is not cached, and one that has none need not be idempotent: leave `#[{attribute}]` or \
+         `#[idempotent]` out"
+    )
+}

@@ -9,7 +9,7 @@ struct App {
 impl App {
     #[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req)]
     async fn create(app: &App, user: u64, key: &str, req: String) -> Result<u64, IdempotencyError> {
-        let _ = (user, key, req);
+        let _ = (app, user, key, req);
         Ok(1)
     }
 }

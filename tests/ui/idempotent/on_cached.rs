@@ -7,7 +7,7 @@ struct App {
 }
 
 #[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req)]
-#[cached_lru]
+#[cached_lru(skip(app))]
 async fn create(app: &App, user: u64, key: &str, req: String) -> Result<u64, IdempotencyError> {
     let _ = (app, user, key, req);
     Ok(1)

@@ -8,7 +8,7 @@ struct App {
 
 #[idempotent(store = app.replay, key = key, scope = ("main", user), payload = req, tx = tx)]
 async fn create(app: &App, user: u64, key: &str, req: String, tx: sqlx::Transaction<'static, sqlx::Postgres>) -> Result<u64, IdempotencyError> {
-    let _ = (app, user, key, req);
+    let _ = (app, user, key, req, tx);
     Ok(1)
 }
 

@@ -25,6 +25,7 @@ pub trait Store {
     fn store(&self) -> &IdempotencyStore<Self::Backend>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<B: Backend> Store for IdempotencyStore<B> {
     type Backend = B;
 
@@ -111,7 +112,9 @@ impl<T: Optional + ?Sized> Optional for &T {}
 )]
 pub trait Decided<T: ?Sized> {}
 
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized> Decided<T> for Shown {}
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized> Decided<T> for Unknown {}
 
 /// Complains of what cannot be shown.
@@ -150,7 +153,8 @@ impl<T: ?Sized> fmt::Display for ScopePart<'_, T> {
 }
 
 /// One.
-pub fn scope_part<T: ?Sized, K: Decided<T> + Shows<T>>(_kind: K, part: &T) -> ScopePart<'_, T> {
+// The type comes first, so that it is known when there is something to complain of.
+pub fn scope_part<T: ?Sized, K: Decided<T> + Shows<T>>(part: &T, _kind: K) -> ScopePart<'_, T> {
     ScopePart(part, K::show)
 }
 
@@ -217,7 +221,7 @@ impl<T: ?Sized, K: Serializes<T>> Serialize for PayloadPart<'_, T, K> {
 }
 
 /// One.
-pub fn payload_part<T: ?Sized, K: Compares<T>>(_kind: K, part: &T) -> PayloadPart<'_, T, K> {
+pub fn payload_part<T: ?Sized, K: Compares<T>>(part: &T, _kind: K) -> PayloadPart<'_, T, K> {
     PayloadPart(part, PhantomData)
 }
 

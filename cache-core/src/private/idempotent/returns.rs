@@ -54,18 +54,13 @@ impl<T, E> Returns for Result<T, E> {
     }
 }
 
-/// What the function returns of what its `outcome` does.
-pub fn inner<R: Returns>(outcome: R::Outcome) -> R {
-    R::inner(outcome)
-}
-
 /// What can be stored and replayed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored",
     label = "what is replayed has to be `Serialize + DeserializeOwned`",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it"
 )]
-pub trait Stored {}
+pub trait Stored: Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Stored for T {}
@@ -76,7 +71,7 @@ impl<T: Serialize + DeserializeOwned> Stored for T {}
     label = "a key that is refused has to come back as an error of the function",
     note = "write `impl From<cache_core::idempotency::IdempotencyError> for {Self}`"
 )]
-pub trait Refuses {}
+pub trait Refuses: From<IdempotencyError> {}
 
 #[diagnostic::do_not_recommend]
 impl<E: From<IdempotencyError>> Refuses for E {}

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 
 use sqlx::{Postgres, Transaction};
 
+use super::request::Store;
 use super::returns::{Refuses, Returns, Stored};
-use crate::idempotency::{Backend, IdempotencyStore, Request};
+use crate::idempotency::transaction::Ticket as Claimed;
+use crate::idempotency::{Backend, IdempotencyStore, PgBackend, Request};
 
 /// A backend whose records are written in the caller's transaction.
 #[diagnostic::on_unimplemented(
@@ -14,27 +16,68 @@ use crate::idempotency::{Backend, IdempotencyStore, Request};
     label = "`tx` needs an `IdempotencyStore<PgBackend>`",
     note = "leave `tx` out, or have the records in Postgres, with `PgBackend`"
 )]
-pub trait InTransaction: Backend {}
+pub trait InPostgres: Backend + Sized {
+    /// A store of such.
+    fn store(store: &IdempotencyStore<Self>) -> IdempotencyStore<PgBackend>;
+}
 
-/// A request that is ours.
+#[diagnostic::do_not_recommend]
+impl InPostgres for PgBackend {
+    fn store(store: &IdempotencyStore<Self>) -> IdempotencyStore<PgBackend> {
+        store.clone()
+    }
+}
+
+/// A store that has transactions.
+pub fn store_in_postgres<S: Store<Backend: InPostgres> + ?Sized>(store: &S) -> IdempotencyStore<PgBackend> {
+    S::Backend::store(store.store())
+}
+
+/// What `tx` names, if it is that.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no transaction of Postgres",
+    label = "`tx` has to be a `&mut sqlx::Transaction<'_, Postgres>`",
+    note = "the records are written in it, and committed with what the handler writes"
+)]
+pub trait AsTransaction<'c> {
+    /// It.
+    fn transaction(&mut self) -> &mut Transaction<'c, Postgres>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'c> AsTransaction<'c> for Transaction<'c, Postgres> {
+    fn transaction(&mut self) -> &mut Transaction<'c, Postgres> {
+        self
+    }
+}
+
+/// Lends the transaction.
+pub fn lent<'t, 'c, T: AsTransaction<'c>>(tx: &'t mut T) -> &'t mut Transaction<'c, Postgres> {
+    tx.transaction()
+}
+
+/// A claim in the caller's transaction.
 #[derive(Debug)]
-pub struct Ticket<R>(PhantomData<R>);
+pub struct Ticket<R>(Claimed, PhantomData<fn(R)>);
 
-/// Claims the record in the caller's transaction, or says what there is to return.
+/// Claims the record, or says what there is to return.
 pub async fn begin<R>(
-    _store: &IdempotencyStore<impl InTransaction>,
-    _tx: &mut Transaction<'_, Postgres>,
-    _request: Request,
+    store: &IdempotencyStore<PgBackend>,
+    tx: &mut Transaction<'_, Postgres>,
+    request: Request,
 ) -> ControlFlow<R::Outcome, Ticket<R>>
 where
     R: Returns<Value: Stored, Error: Refuses + 'static>,
 {
-    todo!("not there yet")
+    match store.begin(tx, request).await {
+        ControlFlow::Break(outcome) => ControlFlow::Break(R::outcome(outcome)),
+        ControlFlow::Continue(claimed) => ControlFlow::Continue(Ticket(claimed, PhantomData)),
+    }
 }
 
 impl<R: Returns<Value: Stored, Error: Refuses + 'static>> Ticket<R> {
-    /// Settles the record in the caller's transaction.
-    pub async fn end(self, _tx: &mut Transaction<'_, Postgres>, _result: R) -> R::Outcome {
-        todo!("not there yet")
+    /// Stores what came of the handler.
+    pub async fn end(self, tx: &mut Transaction<'_, Postgres>, result: R) -> R::Outcome {
+        R::outcome(self.0.end(tx, result.result()).await)
     }
 }
