@@ -398,7 +398,7 @@ async fn an_index_that_has_its_name_taken_is_missed() {
 /// The functions beside a table, in quotes and with their schema.
 async fn functions(pool: &PgPool, table: &str) -> Vec<String> {
     sqlx::query_scalar(AssertSqlSafe(format!(
-        "SELECT quote_ident(pronamespace::regnamespace::text) || '.' || quote_ident(proname) FROM pg_proc \
+        "SELECT pronamespace::regnamespace || '.' || quote_ident(proname) FROM pg_proc \
          WHERE proname ~ '^{table}_(claim|settle)_[0-9a-f]{{12}}$' ORDER BY proname"
     )))
     .fetch_all(pool)
@@ -606,7 +606,7 @@ async fn functions_that_were_changed_are_found_and_what_it_says_mends_them() {
          'busy', 'ours new'); END $$"
     );
     run(&pool, &sql).await;
-    let path = options.options([("search_path", "\"It's\\ $\\ first\",public")]);
+    let path = options.options([("search_path", "\"It's $ first\",public")]);
     let other = PgBackend::new(PgPool::connect_with(path).await.unwrap());
     let found = faults(&other).await;
     assert!(
@@ -624,14 +624,14 @@ async fn functions_are_made_in_the_schema_of_the_table() {
     let options = server().new_database().await;
     let pool = PgPool::connect_with(options.clone()).await.unwrap();
     run(&pool, "CREATE SCHEMA first; CREATE SCHEMA \"Our $own\"").await;
-    let ours = PgPool::connect_with(options.clone().options([("search_path", "\"Our\\ $own\"")]))
+    let ours = PgPool::connect_with(options.clone().options([("search_path", "\"Our $own\"")]))
         .await
         .unwrap();
     backend(&ours).await;
     for function in functions(&pool, "idempotency_records").await {
         run(&pool, &format!("DROP FUNCTION {function}")).await;
     }
-    let both = PgPool::connect_with(options.options([("search_path", "first,\"Our\\ $own\"")]))
+    let both = PgPool::connect_with(options.options([("search_path", "first,\"Our $own\"")]))
         .await
         .unwrap();
     let both = backend(&both).await;
