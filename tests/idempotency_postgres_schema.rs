@@ -11,8 +11,8 @@ use cache_core::idempotency::{Backend, PgBackend, PgBackendError, PgFault};
 use futures::future::join_all;
 use postgres::server;
 use records::{HOUR, OURS, backend, claim, is, record, reply, run, settled, token};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool};
 
 /// A role of this database that may do nothing, and how to connect as it.
 async fn role(pool: &PgPool, options: &PgConnectOptions) -> (String, PgPool) {
@@ -235,8 +235,8 @@ async fn all_that_is_wrong_is_listed_at_once() {
     .await;
     let backend = PgBackend::new(pool.clone());
     let found = faults(&backend).await;
-    // Unlogged; eight columns missing, one without COLLATE, one of another type; one of somebody else's; primary key; index.
-    assert_eq!(found.len(), 1 + 8 + 1 + 1 + 1 + 1 + 1, "{found:#?}");
+    // Unlogged; eight columns missing, one without COLLATE, one of another type; one of somebody else's; primary key; index; functions.
+    assert_eq!(found.len(), 1 + 8 + 1 + 1 + 1 + 1 + 1 + 2, "{found:#?}");
     for fault in found {
         run(&pool, &fault.sql).await;
     }
@@ -393,4 +393,343 @@ async fn an_index_that_has_its_name_taken_is_missed() {
         error => panic!("{error}"),
     }
     backend.create_schema().await.unwrap();
+}
+
+/// The functions beside a table, in quotes and with their schema.
+async fn functions(pool: &PgPool, table: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT pronamespace::regnamespace || '.' || quote_ident(proname) FROM pg_proc \
+         WHERE proname ~ '^{table}_(claim|settle)_[0-9a-f]{{12}}$' ORDER BY proname"
+    )))
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+async fn works(backend: &PgBackend, key: &str) {
+    assert_eq!(backend.claim(&record(key), claim(1)).await.unwrap(), OURS);
+    assert!(
+        backend
+            .settle(&record(key), token(1), &reply("yes"), HOUR)
+            .await
+            .unwrap()
+    );
+    assert_eq!(backend.claim(&record(key), claim(2)).await.unwrap(), settled("yes"));
+}
+
+#[tokio::test]
+async fn functions_that_are_missing_are_said_to_be_and_made() {
+    let pool = server().database().await;
+    let backend = backend(&pool).await;
+    let made = functions(&pool, "idempotency_records").await;
+    assert_eq!(made.len(), 2, "{made:?}");
+    for by_hand in [true, false] {
+        for function in &made {
+            run(&pool, &format!("DROP FUNCTION {function}")).await;
+        }
+        for error in [
+            backend.claim(&record("a"), claim(1)).await.unwrap_err(),
+            backend
+                .settle(&record("a"), token(1), &reply("yes"), HOUR)
+                .await
+                .unwrap_err(),
+        ] {
+            let (shown, name) = match &error {
+                PgBackendError::NoFunction { function } => (error.to_string(), function),
+                error => panic!("{error}"),
+            };
+            assert!(made.contains(&format!("public.{name}")), "{shown}");
+            assert!(
+                shown.contains(name) && shown.contains("create_schema") && shown.contains("check_schema"),
+                "{shown}"
+            );
+        }
+        let found = faults(&backend).await;
+        assert_eq!(found.len(), 2, "{found:?}");
+        for (fault, function) in found.iter().zip(&made) {
+            let name = function.trim_start_matches("public.");
+            assert!(
+                fault.what.contains(name) && fault.what.contains("is missing"),
+                "{fault}"
+            );
+            if by_hand {
+                run(&pool, &fault.sql).await;
+            }
+        }
+        if !by_hand {
+            backend.create_schema().await.unwrap();
+        }
+        backend.check_schema().await.unwrap();
+        assert_eq!(functions(&pool, "idempotency_records").await, made);
+        works(&backend, if by_hand { "by hand" } else { "made" }).await;
+    }
+}
+
+#[tokio::test]
+async fn functions_are_made_beside_a_table_that_is_there_and_not_right() {
+    let pool = server().database().await;
+    let backend = backend(&pool).await;
+    for function in functions(&pool, "idempotency_records").await {
+        run(&pool, &format!("DROP FUNCTION {function}")).await;
+    }
+    run(&pool, "ALTER TABLE idempotency_records SET UNLOGGED").await;
+    match backend.create_schema().await.unwrap_err() {
+        PgBackendError::Drift(faults) => {
+            assert!(faults.len() == 1 && faults[0].what.contains("unlogged"), "{faults:?}")
+        }
+        error => panic!("{error}"),
+    }
+    works(&backend, "a").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_workers_make_functions_at_once() {
+    for _ in 0..5 {
+        let options = server().new_database().await;
+        let pool = PgPool::connect_with(options.clone()).await.unwrap();
+        backend(&pool).await;
+        for function in functions(&pool, "idempotency_records").await {
+            run(&pool, &format!("DROP FUNCTION {function}")).await;
+        }
+        let pools = join_all((0..12).map(|_| PgPool::connect_with(options.clone()))).await;
+        let workers = pools
+            .into_iter()
+            .map(|pool| tokio::spawn(async move { PgBackend::new(pool.unwrap()).create_schema().await }));
+        for made in join_all(workers.collect::<Vec<_>>()).await {
+            made.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_may_not_be_executed_is_denied_and_what_the_check_says_mends_it() {
+    let options = server().new_database().await;
+    let pool = PgPool::connect_with(options.clone()).await.unwrap();
+    let (role, worker) = role(&pool, &options).await;
+    let owner = backend(&pool).await;
+    run(&pool, &format!("GRANT ALL ON idempotency_records TO {role}")).await;
+    let worker = PgBackend::new(worker);
+    worker.check_schema().await.unwrap();
+    let made = functions(&pool, "idempotency_records").await;
+    for function in &made {
+        run(&pool, &format!("REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")).await;
+    }
+    owner.check_schema().await.unwrap();
+    for denied in [
+        worker.claim(&record("a"), claim(1)).await.unwrap_err(),
+        worker
+            .settle(&record("a"), token(1), &reply("yes"), HOUR)
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(matches!(denied, PgBackendError::Denied { .. }), "{denied}");
+        assert!(denied.to_string().contains("GRANT EXECUTE"), "{denied}");
+    }
+    // They are there, so this makes none, for which it has no right.
+    let error = worker.create_schema().await.unwrap_err();
+    assert!(matches!(error, PgBackendError::Drift(_)), "{error}");
+    let found = faults(&worker).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (fault, function) in found.iter().zip(&made) {
+        let name = function.trim_start_matches("public.");
+        assert!(
+            fault.what.contains("may not EXECUTE") && fault.what.contains(name),
+            "{fault}"
+        );
+        assert!(
+            fault.what.contains(&role) && fault.sql.contains("GRANT EXECUTE"),
+            "{fault}"
+        );
+        run(&pool, &fault.sql).await;
+    }
+    worker.create_schema().await.unwrap();
+    works(&worker, "a").await;
+}
+
+#[tokio::test]
+async fn a_function_of_another_version_stays_and_is_not_called() {
+    let pool = server().database().await;
+    let backend = backend(&pool).await;
+    let made = functions(&pool, "idempotency_records").await;
+    // Of one table, another version's functions: what they are differs, and so the names.
+    for function in &made {
+        let what = if function.contains("claim") { "claim" } else { "settle" };
+        run(
+            &pool,
+            &format!(
+                "DO $$ BEGIN EXECUTE replace(replace(pg_get_functiondef('{function}'::regproc), '{name}', \
+                 'idempotency_records_{what}_0123456789ab'), 'BEGIN', 'BEGIN RAISE EXCEPTION ''of another version'';'); END $$",
+                name = function.trim_start_matches("public."),
+            ),
+        )
+        .await;
+    }
+    assert_eq!(functions(&pool, "idempotency_records").await.len(), 4);
+    works(&backend, "a").await;
+    backend.check_schema().await.unwrap();
+    // The other one, when it comes first, leaves ours to be made beside its own.
+    for function in &made {
+        run(&pool, &format!("DROP FUNCTION {function}")).await;
+    }
+    backend.create_schema().await.unwrap();
+    works(&backend, "b").await;
+    assert_eq!(functions(&pool, "idempotency_records").await.len(), 4);
+}
+
+#[tokio::test]
+async fn functions_that_were_changed_are_found_and_what_it_says_mends_them() {
+    let options = server().new_database().await;
+    let pool = PgPool::connect_with(options.clone()).await.unwrap();
+    let backend = backend(&pool).await;
+    let claim = functions(&pool, "idempotency_records").await.swap_remove(0);
+    for change in [
+        format!("ALTER FUNCTION {claim} SECURITY DEFINER"),
+        format!("ALTER FUNCTION {claim} STABLE"),
+        format!("ALTER FUNCTION {claim} STRICT"),
+        format!("ALTER FUNCTION {claim} RESET ALL"),
+        format!("ALTER FUNCTION {claim} SET search_path = pg_catalog"),
+        format!("DO $$ BEGIN EXECUTE replace(pg_get_functiondef('{claim}'::regproc), 'busy', 'ours new'); END $$"),
+    ] {
+        run(&pool, &change).await;
+        let found = faults(&backend).await;
+        assert!(
+            found.len() == 1 && found[0].what.contains("is another one than it has to be"),
+            "{change}: {found:?}"
+        );
+        run(&pool, &found[0].sql).await;
+        assert!(faults(&backend).await.is_empty(), "{change}");
+    }
+    // One of its name that is found first.
+    run(&pool, "CREATE SCHEMA \"It's $ first\"").await;
+    let sql = format!(
+        "DO $$ BEGIN EXECUTE replace(replace(pg_get_functiondef('{claim}'::regproc), 'FUNCTION public.', 'FUNCTION \"It''s $ first\".'), \
+         'busy', 'ours new'); END $$"
+    );
+    run(&pool, &sql).await;
+    let path = options.options([("search_path", "\"It's $ first\",public")]);
+    let other = PgBackend::new(PgPool::connect_with(path).await.unwrap());
+    let found = faults(&other).await;
+    assert!(
+        found.len() == 1 && found[0].what.contains("\"It's $ first\"."),
+        "{found:?}"
+    );
+    run(&pool, &found[0].sql).await;
+    other.create_schema().await.unwrap();
+    backend.check_schema().await.unwrap();
+    works(&other, "a").await;
+}
+
+#[tokio::test]
+async fn functions_are_made_in_the_schema_of_the_table() {
+    let options = server().new_database().await;
+    let pool = PgPool::connect_with(options.clone()).await.unwrap();
+    run(&pool, "CREATE SCHEMA first; CREATE SCHEMA \"Our $own\"").await;
+    let ours = PgPool::connect_with(options.clone().options([("search_path", "\"Our $own\"")]))
+        .await
+        .unwrap();
+    backend(&ours).await;
+    for function in functions(&pool, "idempotency_records").await {
+        run(&pool, &format!("DROP FUNCTION {function}")).await;
+    }
+    let both = PgPool::connect_with(options.options([("search_path", "first,\"Our $own\"")]))
+        .await
+        .unwrap();
+    let both = backend(&both).await;
+    let made = functions(&pool, "idempotency_records").await;
+    assert!(
+        made.len() == 2 && made.iter().all(|name| name.contains("Our $own")),
+        "{made:?}"
+    );
+    works(&both, "a").await;
+    works(&PgBackend::new(ours), "b").await;
+}
+
+#[tokio::test]
+async fn one_connection_finds_the_table_of_each_search_path() {
+    let options = server().new_database().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await
+        .unwrap();
+    run(&pool, "CREATE SCHEMA one; CREATE SCHEMA two").await;
+    let sole = PgBackend::new(pool.clone());
+    for schema in ["one", "two"] {
+        run(&pool, &format!("SET search_path = {schema}")).await;
+        sole.create_schema().await.unwrap();
+    }
+    // The functions of one, of which the server keeps the plans, and in turn both tables.
+    for round in 0..10 {
+        for path in ["one", "two, one"] {
+            run(&pool, &format!("SET search_path = {path}")).await;
+            works(&sole, &round.to_string()).await;
+        }
+    }
+    for schema in ["one", "two"] {
+        assert!(is(&pool, &format!("count(*) = 10 FROM {schema}.idempotency_records")).await);
+    }
+}
+
+#[tokio::test]
+async fn columns_of_others_are_not_taken_for_what_a_function_was_given() {
+    let pool = server().database().await;
+    let backend = backend(&pool).await;
+    run(
+        &pool,
+        "ALTER TABLE idempotency_records ADD of_scope text DEFAULT 'x', ADD of_key text DEFAULT 'x', ADD by_token bytea DEFAULT '', \
+         ADD for_payload bytea DEFAULT '', ADD for_lease interval, ADD for_ttl interval, ADD is_taking_over bool, ADD its_turn int8, \
+         ADD idle_millis int8, ADD of_kind int, ADD sealed_reply bytea DEFAULT '', ADD its_outcome int, ADD r int",
+    )
+    .await;
+    backend.check_schema().await.unwrap();
+    works(&backend, "a").await;
+}
+
+#[tokio::test]
+async fn a_plan_made_for_a_small_table_does_not_read_all_of_a_large_one() {
+    let options = server().new_database().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await
+        .unwrap();
+    let backend = backend(&pool).await;
+    run(
+        &pool,
+        "ALTER TABLE idempotency_records SET (autovacuum_enabled = false)",
+    )
+    .await;
+    works(&backend, "first").await;
+    run(&pool, "VACUUM ANALYZE idempotency_records").await;
+    // Until the server keeps a plan.
+    for number in 0..20 {
+        works(&backend, &number.to_string()).await;
+    }
+    let scans = "(SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'idempotency_records')";
+    let mut tx = pool.begin().await.unwrap();
+    let read = async |tx: &mut sqlx::PgConnection| -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT {scans}")))
+            .fetch_one(tx)
+            .await
+            .unwrap()
+    };
+    let before = read(&mut tx).await;
+    for function in functions_in(&mut tx).await {
+        let call = if function.contains("claim") {
+            format!("SELECT {function}('a', 'b', 'c', 'd', '1 h', '1 h', true, 1, NULL)")
+        } else {
+            format!("SELECT {function}('a', 'b', 'c', 1, 'd', '1 h')")
+        };
+        run(&mut *tx, &call).await;
+    }
+    assert_eq!(read(&mut tx).await, before);
+}
+
+async fn functions_in(connection: &mut sqlx::PgConnection) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT proname::text FROM pg_proc WHERE proname ~ '^idempotency_records_(claim|settle)_' ORDER BY proname",
+    )
+    .fetch_all(connection)
+    .await
+    .unwrap()
 }

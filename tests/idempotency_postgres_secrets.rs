@@ -135,14 +135,15 @@ async fn what_is_traced_and_what_the_server_logs_tells_nothing() {
     backend.settle(&record(), token(4), &reply(), HOUR).await.unwrap_err();
     let traced = log.text();
     assert!(
-        traced.contains("INSERT INTO") && traced.contains("reply = CASE"),
+        traced.contains("SELECT \"idempotency_records_claim_")
+            && traced.contains("SELECT \"idempotency_records_settle_"),
         "{traced}"
     );
     assert!(traced.contains(record().key()));
     assert_tells_nothing(&traced);
     let file = std::env::temp_dir().join(format!("cache-core-postgres-{}/log/log", std::process::id()));
     let logged = std::fs::read_to_string(file).unwrap();
-    assert!(logged.contains("reply = CASE") && logged.contains("Failing row contains"));
+    assert!(logged.contains("SELECT \"idempotency_records_settle_") && logged.contains("Failing row contains"));
     assert!(logged.contains(record().key()));
     assert_tells_nothing(&logged);
 }

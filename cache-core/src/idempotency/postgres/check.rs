@@ -7,28 +7,53 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::error::PgFault;
+use super::functions::{Function, Functions, SETTING};
 use super::schema::{COLUMNS, Column};
 
-/// A part of a table: itself, a right that is lacking, a column, or an index.
+/// A part of a table: itself, a right that is lacking, a column, an index, a function, or the lack of
+/// a right to execute one.
 pub(super) struct Part {
     of: String,
+    /// Of a function the schema it is in, or should be, and of a right the role, as they stand in statements.
     name: String,
-    /// Of the table its kind, of a column its type, of an index its columns.
+    /// Of the table its kind, of a column its type, of an index its columns, of a function its name.
     what: String,
-    /// Of the table its persistence, of a column its collation, of an index the constraint it belongs to.
+    /// Of the table its persistence, of a column its collation, of an index the constraint it belongs to, of a
+    /// function the number of its schema, and of a right to execute it the schema.
     more: String,
-    /// Row-level security; NOT NULL; the primary key.
+    /// Row-level security; NOT NULL; the primary key; missing.
     first: bool,
-    /// Rules; filled in by default; unique.
+    /// Rules; filled in by default; unique; another than it has to be.
     second: bool,
     /// Generated; in use for all rows, at once.
     third: bool,
 }
 
 /// The question for this table, which is in quotes. No rows if it is not there.
-pub(super) fn question(table: &str) -> String {
+pub(super) fn question(table: &str, functions: &Functions) -> String {
+    let functions = functions
+        .all()
+        .map(|function| {
+            format!(
+                "('{}', '{}', $body${}$body$)",
+                function.name,
+                function.signature(),
+                function.body
+            )
+        })
+        .join(", ");
     format!(
-        "WITH t AS MATERIALIZED (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass('{table}')) \
+        "WITH t AS MATERIALIZED (SELECT c.* FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass('{table}')), \
+         f AS MATERIALIZED ( \
+             SELECT v.name, p.oid AS number, n.oid::pg_catalog.text AS schema_number, \
+                 pg_catalog.quote_ident(n.nspname::pg_catalog.text) AS schema, \
+                 p.oid IS NOT NULL AND (p.prosrc <> v.body OR p.prosecdef OR p.proisstrict OR p.provolatile <> 'v' \
+                     OR p.proconfig IS DISTINCT FROM ARRAY['{SETTING}'] OR l.lanname <> 'plpgsql') AS is_another \
+             FROM t CROSS JOIN (VALUES {functions}) AS v (name, signature, body) \
+             LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.to_regprocedure(v.signature) \
+             LEFT JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = COALESCE(p.pronamespace, t.relnamespace) \
+         ) \
          SELECT 'table' AS part, t.oid::pg_catalog.regclass::pg_catalog.text AS name, t.relkind::pg_catalog.text AS what, \
              t.relpersistence::pg_catalog.text AS more, pg_catalog.row_security_active(t.oid) AS first, \
              EXISTS (SELECT FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = t.oid) AS second, false AS third, 0 AS place FROM t \
@@ -50,6 +75,9 @@ pub(super) fn question(table: &str) -> String {
                  AND (SELECT x.relam FROM pg_catalog.pg_class AS x WHERE x.oid = i.indexrelid) = \
                      (SELECT m.oid FROM pg_catalog.pg_am AS m WHERE m.amname = 'btree'), 0 \
              FROM t, pg_catalog.pg_index AS i WHERE i.indrelid = t.oid \
+         UNION ALL SELECT 'function', f.schema, f.name, f.schema_number, f.number IS NULL, f.is_another, false, 0 FROM f \
+         UNION ALL SELECT 'execute', pg_catalog.quote_ident(CURRENT_USER::pg_catalog.text), f.name, f.schema, false, false, false, 0 \
+             FROM f WHERE NOT pg_catalog.has_function_privilege(f.number, 'EXECUTE') \
          ORDER BY part DESC, place, name"
     )
 }
@@ -66,10 +94,21 @@ impl Part {
             third: row.try_get("third")?,
         })
     }
+
+    /// Whether it is a table, and neither a view nor a temporary one.
+    pub(super) fn is_lasting_table(&self) -> bool {
+        self.of == "table" && self.what == "r" && self.more != "t"
+    }
+
+    /// Whether it is this function, which is missing: then the number of the schema that it should be in, and its name there.
+    pub(super) fn lacks(&self, function: &Function) -> Option<(&str, &str)> {
+        let is_missing = self.of == "function" && self.what == function.name && self.first;
+        is_missing.then_some((&self.more, &self.name))
+    }
 }
 
 /// All that is wrong with the table of these parts.
-pub(super) fn faults(table: &str, parts: &[Part]) -> Vec<PgFault> {
+pub(super) fn faults(table: &str, functions: &Functions, parts: &[Part]) -> Vec<PgFault> {
     let mut faults = Faults {
         alter: format!("ALTER TABLE {table}"),
         table,
@@ -107,6 +146,16 @@ pub(super) fn faults(table: &str, parts: &[Part]) -> Vec<PgFault> {
         }
     }
     faults.indexes(&of("index").collect::<Vec<_>>());
+    for function in functions.all() {
+        if let Some(part) = of("function").find(|part| part.what == function.name) {
+            faults.function(function, part);
+        }
+        for part in of("execute").filter(|part| part.what == function.name) {
+            let name = function.qualified(Some(&part.more));
+            let sql = format!("GRANT EXECUTE ON FUNCTION {name} TO {}", part.name);
+            faults.add(format!("the role {} may not EXECUTE {name}", part.name), sql);
+        }
+    }
     faults.found
 }
 
@@ -217,6 +266,19 @@ impl Faults<'_> {
                 format!("{alter} ALTER COLUMN {name} DROP NOT NULL"),
             ),
             _ => {}
+        }
+    }
+
+    fn function(&mut self, function: &Function, part: &Part) {
+        let name = function.qualified(Some(&part.name));
+        if part.first {
+            let what = format!(
+                "the function {name} is missing: the table was made by another version of this library, or by hand"
+            );
+            self.add(what, function.create(Some(&part.name)));
+        } else if part.second {
+            let what = format!("the function {name} is another one than it has to be");
+            self.add(what, function.create(Some(&part.name)));
         }
     }
 

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use super::functions::Functions;
 use crate::idempotency::record::RecordId;
 
 /// Why a record could not be kept in Postgres, or read there. Cheap to clone. It shows neither keys nor replies, however it is printed.
@@ -37,6 +38,14 @@ pub enum PgBackendError {
     NoTable {
         /// Its name.
         table: String,
+    },
+    /// A function that stands beside the table is missing: the table was made by another version of this library, or by hand.
+    #[error(
+        "there is no function `{function}` on the search path: run `PgBackend::create_schema`, or what `PgBackend::check_schema` says"
+    )]
+    NoFunction {
+        /// Its name.
+        function: String,
     },
     /// The table is not as it has to be. All that is wrong is listed.
     #[error("the table of idempotency records is not as it has to be: {}", list(.0))]
@@ -70,7 +79,8 @@ pub enum PgBackendError {
     },
     /// The role lacks a right.
     #[error(
-        "{message}: a role needs `GRANT SELECT, INSERT, UPDATE, DELETE` on the table, and to make it, `GRANT CREATE` on a schema"
+        "{message}: a role needs `GRANT SELECT, INSERT, UPDATE, DELETE` on the table and `GRANT EXECUTE` on its functions, and to make them, \
+         `GRANT CREATE` on a schema"
     )]
     Denied {
         /// What Postgres said.
@@ -178,11 +188,19 @@ fn list(faults: &[PgFault]) -> String {
 
 impl PgBackendError {
     /// What is left of an error of the driver's, about this table.
-    pub(super) fn new(error: &sqlx::Error, table: &str) -> Self {
+    pub(super) fn new(error: &sqlx::Error, table: &str, functions: &Functions) -> Self {
         let (code, message) = match error.as_database_error() {
             Some(error) => (error.code().map(Into::into), error.message().to_owned()),
             None => (None, error.to_string()),
         };
+        if code.as_deref() == Some("42883")
+            // An operator that is missing has this code as well. The message may be in any language.
+            && let Some(function) = functions.all().into_iter().find(|function| message.contains(&function.name))
+        {
+            return Self::NoFunction {
+                function: function.name.clone(),
+            };
+        }
         match code.as_deref() {
             Some("42P01") => Self::NoTable { table: table.into() },
             // No such column, another type, no fitting primary key, one that is checked later, a NULL or a second row refused.

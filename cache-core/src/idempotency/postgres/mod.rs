@@ -1,11 +1,12 @@
 //! Records in a table of Postgres, for all workers that use one database.
 //!
-//! Each function of [`Backend`] is one statement, one round trip and one transaction, behind a pooler too. [`sql`] has them, and says why
-//! they decide what they decide. [`seal`] says what can be read of a reply without the client's key.
+//! Each function of [`Backend`] is one statement, one round trip and one transaction, behind a pooler too. [`sql`] has them; [`functions`] has
+//! what they call, and says why it decides what it decides. [`seal`] says what can be read of a reply without the client's key.
 
 mod check;
 mod claim;
 mod error;
+mod functions;
 mod hex;
 mod schema;
 mod seal;
@@ -21,6 +22,7 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 
 pub use self::error::{PgBackendError, PgFailure, PgFault};
+use self::functions::Functions;
 use self::send::{Sent, send};
 use super::backend::{Backend, Claim, Claimed, Reply, Token};
 use super::record::RecordId;
@@ -34,6 +36,8 @@ const MAX_NAME: usize = 63;
 ///
 /// A claim, a settle and the like are one statement and one round trip each, and decide by the server's clock. A replay is a read: it takes
 /// no lock and writes nothing. Claims are tried, so none waits for a transaction that is open, whatever it has claimed.
+///
+/// Claims and settles are functions of the server's, which [`create_schema`](Self::create_schema) makes beside the table.
 ///
 /// What stands in the table, and in whatever logs statements, are hashes of scope, key and payload, and replies that are encrypted with what
 /// the client has sent: tenant, principal, operation and key. Who does not know a key, and cannot guess it, can read none of it.
@@ -59,6 +63,7 @@ struct Inner {
     name: String,
     /// The same in double quotes, since it may be a word of SQL's. It is looked up on the role's search path.
     table: String,
+    functions: Functions,
 }
 
 impl PgBackend {
@@ -106,6 +111,7 @@ impl PgBackend {
             pool,
             name: name.to_owned(),
             table: format!("\"{name}\""),
+            functions: Functions::of(name),
         }))
     }
 
@@ -122,7 +128,7 @@ impl PgBackend {
     }
 
     fn error(&self, error: &sqlx::Error) -> PgBackendError {
-        PgBackendError::new(error, &self.0.name)
+        PgBackendError::new(error, &self.0.name, &self.0.functions)
     }
 }
 
@@ -130,17 +136,13 @@ impl Backend for PgBackend {
     type Error = PgBackendError;
 
     async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, PgBackendError> {
-        let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, false);
-        for _ in 0..claim::ATTEMPTS {
-            let sent = self.send(&statement).await?;
-            match (claim::read(&sent.rows, record, &claim, &self.0.name)?, sent.lost) {
-                (None, _) => {}
-                // It may be ourselves who are busy with it, over the connection that was lost.
-                (Some(claim::BUSY), Some(lost)) => return Err(self.error(&lost)),
-                (Some(claimed), _) => return Ok(claimed),
-            }
+        let statement = sql::claim(&self.0.functions.claim, &self.0.name, record, &claim, false);
+        let sent = self.send(&statement).await?;
+        match (self.claimed(&sent, record)?, sent.lost) {
+            // It may be ourselves who are busy with it, over the connection that was lost.
+            (claim::BUSY, Some(lost)) => Err(self.error(&lost)),
+            (claimed, _) => Ok(claimed),
         }
-        Ok(claim::BUSY)
     }
 
     async fn renew(
@@ -163,7 +165,8 @@ impl Backend for PgBackend {
         reply: &Reply,
         ttl: Duration,
     ) -> Result<bool, PgBackendError> {
-        Ok(self.change(&self.settlement(record, token, reply, ttl)?).await? > 0)
+        let sent = self.send(&self.settlement(record, token, reply, ttl)?).await?;
+        sent.answer().map_err(|error| self.error(&error))
     }
 
     async fn release(&self, record: &RecordId, token: Token) -> Result<bool, PgBackendError> {
@@ -176,6 +179,10 @@ impl Backend for PgBackend {
 }
 
 impl PgBackend {
+    fn claimed(&self, sent: &Sent, record: &RecordId) -> Result<Claimed, PgBackendError> {
+        claim::read(sent.answer().map_err(|error| self.error(&error))?, record)
+    }
+
     fn settlement(
         &self,
         record: &RecordId,
@@ -185,7 +192,14 @@ impl PgBackend {
     ) -> Result<String, PgBackendError> {
         let sealed =
             seal::seal(record, token, reply).ok_or_else(|| PgBackendError::TooLarge { record: record.clone() })?;
-        Ok(sql::settle(&self.0.table, record, token, reply.kind(), &sealed, ttl))
+        Ok(sql::settle(
+            &self.0.functions.settle,
+            record,
+            token,
+            reply.kind(),
+            &sealed,
+            ttl,
+        ))
     }
 }
 

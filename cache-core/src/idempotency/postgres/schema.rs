@@ -15,6 +15,7 @@
 
 use super::check::{Part, faults, question};
 use super::error::PgBackendError;
+use super::functions::Function;
 use super::{MAX_NAME, PgBackend, hex};
 use crate::idempotency::store::IdempotencyStore;
 use sha2::{Digest, Sha256};
@@ -97,15 +98,22 @@ impl Column {
 }
 
 impl PgBackend {
-    /// Makes the table, if there is none of its name on the role's search path, and checks it. Any number of workers may call this at once,
-    /// and at each start: where the table is there and right, it needs no right to create anything.
+    /// Makes the table and its functions, if there are none of their names on the role's search path, and checks them. Any number of workers may call this at once,
+    /// and at each start: where they are there and right, it needs no right to create anything.
     ///
     /// # Errors
-    /// [`Drift`](PgBackendError::Drift) if there is a table that is not right; it is left as it is. [`Denied`](PgBackendError::Denied),
+    /// [`Drift`](PgBackendError::Drift) if there is a table that is not right, or a function; it is left as it is. [`Denied`](PgBackendError::Denied),
     /// [`NoRuntime`](PgBackendError::NoRuntime), [`Database`](PgBackendError::Database).
     ///
     /// # Cancellation
     /// Makes all of it or nothing.
+    ///
+    /// # Another version of this library
+    /// May have functions of other names. Those of the old one stay, for workers that still run it. Once there are none, drop what this finds
+    /// and [`schema_sql`](Self::schema_sql) does not name:
+    /// ```sql
+    /// SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.proname ~ '^idempotency_records_(claim|settle)_[0-9a-f]{12}$';
+    /// ```
     ///
     /// # Example: when a worker starts
     /// ```no_run
@@ -116,24 +124,40 @@ impl PgBackend {
     /// # }
     /// ```
     pub async fn create_schema(&self) -> Result<(), PgBackendError> {
-        match self.check_schema().await {
-            Err(PgBackendError::NoTable { .. }) => {}
-            checked => return checked,
+        let parts = self.look().await?;
+        let script = if parts.is_empty() {
+            // It is in the catalog, and not only missed by a look that was before our turn: that would be remembered.
+            let table = format!(
+                "pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+                 WHERE c.relname = '{}' AND n.nspname = pg_catalog.current_schema()",
+                self.0.name
+            );
+            let functions = self.0.functions.all().map(|function| {
+                let here =
+                    "(SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = pg_catalog.current_schema())";
+                unless(&is_function(function, here), &function.create(None))
+            });
+            unless(&table, &self.table_sql()) + &functions.concat()
+        } else {
+            let lasting = parts.iter().any(Part::is_lasting_table);
+            let functions = self.0.functions.all().into_iter().filter(|_| lasting);
+            functions
+                .filter_map(|function| {
+                    let (number, schema) = parts.iter().find_map(|part| part.lacks(function))?;
+                    Some(unless(&is_function(function, number), &function.create(Some(schema))))
+                })
+                .collect()
+        };
+        if script.is_empty() {
+            return self.judge(&parts);
         }
-        // It is in the catalog, and not only missed by a look that was before our turn: that would be remembered.
-        let script = format!(
-            "{TAKE_TURNS}; DO $outer$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
-             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE c.relname = '{}' AND n.nspname = pg_catalog.current_schema()) \
-             THEN EXECUTE $create${}$create$; END IF; END $outer$",
-            self.0.name,
-            self.schema_sql()
-        );
-        self.change(&script).await?;
+        self.change(&format!("{TAKE_TURNS}; DO $outer$ BEGIN {script}END $outer$"))
+            .await?;
         self.check_schema().await
     }
 
-    /// The SQL that makes the table, for those who keep theirs among the migrations. It may run again.
+    /// The SQL that makes the table and its functions, for those who keep theirs among the migrations. It may run again, and has to when
+    /// [`check_schema`](Self::check_schema) misses a function, which another version of this library may have under another name.
     ///
     /// # Example: a migration
     /// ```no_run
@@ -144,6 +168,11 @@ impl PgBackend {
     /// # }
     /// ```
     pub fn schema_sql(&self) -> String {
+        let functions = self.0.functions.all().map(|function| function.create(None) + ";\n");
+        self.table_sql() + &functions.concat()
+    }
+
+    fn table_sql(&self) -> String {
         let table = &self.0.table;
         let columns: Vec<String> = COLUMNS.iter().map(Column::definition).collect();
         format!(
@@ -157,7 +186,7 @@ impl PgBackend {
 
     /// Compares the table with what it has to be, and lists everything that is wrong, with what to run for each. One round trip.
     ///
-    /// Columns, their types and collations, the primary key, the index on `expires_at`, whether a crash would empty the table, whether rows
+    /// Columns, their types and collations, the primary key, the functions and the right to execute them, the index on `expires_at`, whether a crash would empty the table, whether rows
     /// or rights are kept from this role, and what others have added that refuses rows. Triggers and check constraints are not looked at.
     ///
     /// # Errors
@@ -176,21 +205,43 @@ impl PgBackend {
     /// # }
     /// ```
     pub async fn check_schema(&self) -> Result<(), PgBackendError> {
-        let sent = self.send(&question(&self.0.table)).await?;
+        let parts = self.look().await?;
+        self.judge(&parts)
+    }
+
+    /// What there is. Nothing, if there is no table.
+    async fn look(&self) -> Result<Vec<Part>, PgBackendError> {
+        let sent = self.send(&question(&self.0.table, &self.0.functions)).await?;
         let parts = sent.rows.iter().map(Part::read).collect::<Result<Vec<_>, _>>();
-        let parts = parts.map_err(|error| self.error(&error))?;
+        parts.map_err(|error| self.error(&error))
+    }
+
+    fn judge(&self, parts: &[Part]) -> Result<(), PgBackendError> {
         if parts.is_empty() {
             return Err(PgBackendError::NoTable {
                 table: self.0.name.clone(),
             });
         }
-        let faults = faults(&self.0.table, &parts);
+        let faults = faults(&self.0.table, &self.0.functions, parts);
         if faults.is_empty() {
             Ok(())
         } else {
             Err(PgBackendError::Drift(faults))
         }
     }
+}
+
+/// The statement that does this if there is nothing of that.
+fn unless(there: &str, sql: &str) -> String {
+    format!("IF NOT EXISTS (SELECT FROM {there}) THEN EXECUTE $create${sql}$create$; END IF; ")
+}
+
+/// Where this function is found if it is in the schema of this number.
+fn is_function(function: &Function, schema: &str) -> String {
+    format!(
+        "pg_catalog.pg_proc AS p WHERE p.proname = '{}' AND p.pronamespace = {schema}",
+        function.name
+    )
 }
 
 impl IdempotencyStore<PgBackend> {

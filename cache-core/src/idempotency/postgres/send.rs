@@ -6,7 +6,7 @@
 
 use futures_util::StreamExt as _;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Either, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Decode, Either, PgConnection, PgPool, Postgres, Row, Type};
 
 use super::sql::READ_COMMITTED;
 use crate::postgres::is_lost;
@@ -15,10 +15,20 @@ use crate::postgres::is_lost;
 #[derive(Default)]
 pub(super) struct Sent {
     pub(super) rows: Vec<PgRow>,
-    /// How many rows of the table it changed.
+    /// How many rows of the table it changed, if it is no call of a function.
     pub(super) changed: u64,
     /// The error of an earlier attempt at it, of which nobody knows what it came to.
     pub(super) lost: Option<sqlx::Error>,
+}
+
+impl Sent {
+    /// The one value that a function was answered with.
+    pub(super) fn answer<'a, T>(&'a self) -> Result<T, sqlx::Error>
+    where
+        T: Decode<'a, Postgres> + Type<Postgres>,
+    {
+        self.rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+    }
 }
 
 /// Sends a statement that is a transaction of its own.

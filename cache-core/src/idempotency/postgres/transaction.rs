@@ -13,8 +13,8 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::error::PgBackendError;
-use super::send::send_over;
-use super::{PgBackend, claim, sql};
+use super::send::{Sent, send_over};
+use super::{PgBackend, sql};
 use crate::idempotency::backend::{Claim, Claimed, Reply, Token};
 use crate::idempotency::record::RecordId;
 
@@ -27,15 +27,9 @@ impl PgBackend {
         record: &RecordId,
         claim: Claim,
     ) -> Result<Claimed, PgBackendError> {
-        let statement = sql::claim(&self.0.table, &self.0.name, record, &claim, true);
-        for _ in 0..claim::ATTEMPTS {
-            let sent = send_over(transaction, &statement).await;
-            let rows = sent.map_err(|error| self.error(&error))?.rows;
-            if let Some(claimed) = claim::read(&rows, record, &claim, &self.0.name)? {
-                return Ok(claimed);
-            }
-        }
-        Ok(claim::BUSY)
+        let statement = sql::claim(&self.0.functions.claim, &self.0.name, record, &claim, true);
+        let sent = self.send_in(transaction, &statement).await?;
+        self.claimed(&sent, record)
     }
 
     /// Stores the reply of a record that was claimed in this transaction.
@@ -48,7 +42,8 @@ impl PgBackend {
         ttl: Duration,
     ) -> Result<bool, PgBackendError> {
         let statement = self.settlement(record, token, reply, ttl)?;
-        self.change_in(transaction, statement).await
+        let sent = self.send_in(transaction, &statement).await?;
+        sent.answer().map_err(|error| self.error(&error))
     }
 
     /// Removes a record that was claimed in this transaction. In one that has failed already that fails too, and it makes no difference:
@@ -59,12 +54,12 @@ impl PgBackend {
         record: &RecordId,
         token: Token,
     ) -> Result<bool, PgBackendError> {
-        self.change_in(transaction, sql::release(&self.0.table, record, token))
-            .await
+        let statement = sql::release(&self.0.table, record, token);
+        Ok(self.send_in(transaction, &statement).await?.changed > 0)
     }
 
-    async fn change_in(&self, transaction: &mut PgConnection, statement: String) -> Result<bool, PgBackendError> {
-        let sent = send_over(transaction, &statement).await;
-        Ok(sent.map_err(|error| self.error(&error))?.changed > 0)
+    async fn send_in(&self, transaction: &mut PgConnection, statement: &str) -> Result<Sent, PgBackendError> {
+        let sent = send_over(transaction, statement).await;
+        sent.map_err(|error| self.error(&error))
     }
 }
