@@ -23,6 +23,7 @@ mod broken {
         /// It takes over whatever it is told.
         TakesOver,
         NeverTakesOver,
+        TakesOverForOthers,
         KeepsExpired,
         ForgetsThatItTookOver,
         ClaimsOnceOnly,
@@ -43,10 +44,11 @@ mod broken {
         RepliesLast,
     }
 
-    const FAULTS: [Fault; 21] = [
+    const FAULTS: [Fault; 22] = [
         Fault::NotAtomic,
         Fault::TakesOver,
         Fault::NeverTakesOver,
+        Fault::TakesOverForOthers,
         Fault::KeepsExpired,
         Fault::ForgetsThatItTookOver,
         Fault::ClaimsOnceOnly,
@@ -165,7 +167,9 @@ mod broken {
                             remaining: None,
                         });
                     }
-                    None if !takes_over => return Ok(Claimed::Abandoned { payload }),
+                    None if !takes_over || payload != claim.payload && !self.has(Fault::TakesOverForOthers) => {
+                        return Ok(Claimed::Abandoned { payload });
+                    }
                     None => took_over = !self.has(Fault::ForgetsThatItTookOver),
                 }
             }

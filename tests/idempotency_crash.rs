@@ -10,7 +10,7 @@ mod crash;
 
 use std::fmt::Write;
 
-use crash::gate::{Gate, HEARTBEAT, Stop, Turn, When};
+use crash::gate::{Gate, HEARTBEAT, SETTLE, Stop, Turn, When};
 use crash::process::{Told, Worker};
 use crash::worker::{CLAIMED, EFFECT, SETTLED};
 use crash::{Mode, SHORT, World};
@@ -84,7 +84,7 @@ fn rows(mode: Mode, turns: &[String]) -> Vec<Row> {
         Mode::Refuse | Mode::Rerun => vec![
             (only("the claim"), Phase::Claimed),
             (only("the effect"), Phase::HadEffect),
-            (only("the settle"), Phase::Settled),
+            (only(SETTLE), Phase::Settled),
         ],
     };
     let reached = |turn: usize, when: When| {
@@ -109,17 +109,17 @@ fn rows(mode: Mode, turns: &[String]) -> Vec<Row> {
         if turn == begins && mode != Mode::Transaction {
             within(
                 &format!("before a {HEARTBEAT}"),
-                Point::At((Turn::Heartbeat, When::Before)),
+                Point::At((Turn::Of(HEARTBEAT), When::Before)),
             );
             within(
                 &format!("after a {HEARTBEAT}"),
-                Point::At((Turn::Heartbeat, When::After)),
+                Point::At((Turn::Of(HEARTBEAT), When::After)),
             );
         }
         if what == "the effect" {
             within("in the handler, after its effect", Point::In(EFFECT));
         }
-        if what == "the settle" && mode == Mode::Transaction {
+        if what == SETTLE && mode == Mode::Transaction {
             within("after the call, before COMMIT", Point::In(SETTLED));
         }
     }
@@ -141,7 +141,7 @@ async fn die(world: &World, mode: Mode, key: &str, point: Point) -> (usize, Stri
     plan.holds = match point {
         Point::At((Turn::Listed(_), _)) => Vec::new(),
         // A handler that takes its time has heartbeats.
-        Point::At((Turn::Heartbeat, _)) => vec![CLAIMED],
+        Point::At((Turn::Of(_), _)) => vec![CLAIMED],
         Point::In(place) => vec![place],
     };
     let mut worker = Worker::start(&plan);

@@ -4,6 +4,7 @@
 
 mod crash;
 
+use crash::gate::{Gate, SETTLE, Turn, When};
 use crash::process::{Told, Worker};
 use crash::worker::{CLAIMED, EFFECT, SETTLED};
 use crash::{Mode, SHORT, World};
@@ -44,7 +45,7 @@ async fn a_worker_frozen_before_its_effect_does_not_have_it_when_another_took_ov
     assert_eq!(told, [refused("LeaseLost"), fresh, replayed]);
 }
 
-/// This is the one case in which there are two.
+/// Here there are two effects.
 #[tokio::test]
 async fn a_worker_frozen_after_its_effect_does_not_overwrite_the_reply_of_its_successor() {
     let world = World::new().await;
@@ -58,6 +59,33 @@ async fn a_worker_frozen_after_its_effect_does_not_overwrite_the_reply_of_its_su
         "{effects:?}"
     );
     let (fresh, replayed) = (Told::Fresh(second.clone()), Told::Replayed(second.clone()));
+    assert_eq!(told, [refused("LeaseLost"), fresh, replayed]);
+}
+
+/// With its settle on the way, which comes last: it is known by its token.
+#[tokio::test]
+async fn a_settle_that_arrives_after_a_takeover_is_refused() {
+    let world = World::new().await;
+    let gate = Gate::open(&world.options, Some((Turn::Of(SETTLE), When::Before))).await;
+    let mut plan = world.plan("frozen", Mode::Rerun, "a");
+    plan.lease = SHORT;
+    plan.options = gate.options(&plan.options);
+    let mut frozen = Worker::start(&plan);
+    gate.stops().await;
+    frozen.freeze();
+    let rival = world.repeat("rival", Mode::Rerun, "a").await;
+    gate.go_on();
+    frozen.thaw();
+    let told = [
+        frozen.outcome().await,
+        rival,
+        world.repeat("third", Mode::Rerun, "a").await,
+    ];
+    let effects = world.effects("a").await;
+    let [_, effect] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    let (fresh, replayed) = (Told::Fresh(effect.clone()), Told::Replayed(effect.clone()));
     assert_eq!(told, [refused("LeaseLost"), fresh, replayed]);
 }
 

@@ -284,6 +284,24 @@ async fn a_worker_that_was_too_late_does_not_overwrite_its_successor() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_was_given_up_does_not_run_for_another_payload() {
+    let backend = Faulty::new();
+    let dead = worker(&backend, OnAbandoned::Refuse);
+    let handler = begun(&dead).await;
+    backend.renewals.forget_permits(Semaphore::MAX_PERMITS);
+    tokio::time::advance(LEASE + Duration::from_millis(1)).await;
+    let rival = worker(&backend, OnAbandoned::Rerun);
+    let other = request().payload("boots");
+    let conflict = rival.run(other, || async { Ok::<_, IdempotencyError>(2) }).await;
+    assert!(
+        matches!(conflict, Err(IdempotencyError::Conflict { .. })),
+        "{conflict:?}"
+    );
+    drop(handler);
+    assert_eq!(runs(&rival, 2).await.unwrap(), Outcome::Fresh(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_fails_before_the_handler_is_said_so_and_leaves_the_key_free() {
     for fate in [Fate::Refused, Fate::Lost] {
         let backend = Faulty::new();

@@ -11,8 +11,9 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
-use cache_core::idempotency::{Backend, PgBackend, PgBackendError, RecordId, Reply};
+use cache_core::idempotency::{Backend, Claim, Claimed, PgBackend, PgBackendError, RecordId, Reply, Token};
 use postgres::server;
+use proptest::prelude::*;
 use records::{HOUR, OURS, backend, claim, expire, is, run, settled, token};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -297,4 +298,29 @@ async fn replies_of_any_bytes_come_back_the_same() {
             assert!(is(&pool, "count(*) = 1 FROM idempotency_records").await);
         }
     }
+}
+
+#[test]
+fn any_scope_key_payload_and_reply_can_be_kept() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (pool, backend) = runtime.block_on(async {
+        let pool = server().database().await;
+        let backend = backend(&pool).await;
+        (pool, backend)
+    });
+    let parts = any::<([String; 4], [u8; 32], [u8; 16], Vec<u8>, bool)>();
+    proptest!(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }, |((words, payload, token, body, fails) in parts)| {
+        let [tenant, principal, operation, key] = &words;
+        let Ok(record) = RecordId::new(tenant, principal, operation, key) else {
+            return Ok(());
+        };
+        let (token, reply) = (Token::from_bytes(token), if fails { Reply::Failure(body) } else { Reply::Success(body) });
+        runtime.block_on(async {
+            run(&pool, "TRUNCATE idempotency_records").await;
+            let wanted = Claim { token, payload, ..claim(0) };
+            assert_eq!(backend.claim(&record, wanted).await.unwrap(), OURS);
+            assert!(backend.settle(&record, token, &reply, HOUR).await.unwrap());
+            assert_eq!(backend.claim(&record, claim(2)).await.unwrap(), Claimed::Settled { payload, reply });
+        });
+    });
 }

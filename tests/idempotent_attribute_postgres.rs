@@ -13,6 +13,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 #[derive(Debug)]
 enum OrderError {
     Idempotency(IdempotencyError),
+    #[allow(dead_code, reason = "what a failed test shows")]
     Database(sqlx::Error),
     SoldOut,
 }

@@ -448,6 +448,105 @@ pub fn agent_invalidates(arguments: TokenStream, item: TokenStream) -> TokenStre
 }
 
 /// Runs an async function once for each request, and replays what it returned to whoever sends that again.
+///
+/// # Example: orders that clients may send twice
+/// ```
+/// use cache_core::idempotency::{IdempotencyError, IdempotencyStore, MemoryBackend, Outcome};
+/// use cache_core::idempotent;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone)]
+/// struct App {
+///     replay: IdempotencyStore<MemoryBackend>,
+/// }
+///
+/// #[derive(Clone, Serialize)]
+/// struct CreateOrder {
+///     idempotency_key: String,
+///     item: String,
+/// }
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// struct Receipt {
+///     order: u64,
+/// }
+///
+/// #[derive(Debug)]
+/// enum OrderError {
+///     Refused(IdempotencyError),
+/// }
+///
+/// impl From<IdempotencyError> for OrderError {
+///     fn from(error: IdempotencyError) -> Self {
+///         Self::Refused(error)
+///     }
+/// }
+///
+/// #[idempotent(store = app.replay, key = req.idempotency_key, scope = (tenant, principal), payload = req)]
+/// async fn create_order(app: &App, tenant: &str, principal: &str, req: CreateOrder) -> Result<Receipt, OrderError> {
+///     Ok(Receipt { order: 1 })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), OrderError> {
+/// let app = App { replay: IdempotencyStore::new(MemoryBackend::new()) };
+/// let req = |item: &str| CreateOrder { idempotency_key: "8e03978e".to_owned(), item: item.to_owned() };
+/// create_order(&app, "acme", "ada", req("shoes")).await?;
+///
+/// let repeat = create_order::outcome(&app, "acme", "ada", req("shoes")).await?;
+/// assert_eq!(repeat, Outcome::Replayed(Receipt { order: 1 }));
+///
+/// let OrderError::Refused(error) = create_order(&app, "acme", "ada", req("hats")).await.unwrap_err();
+/// assert!(matches!(error, IdempotencyError::Conflict { .. }));
+/// assert_eq!(create_order::stats().replayed, 1);
+/// # Ok(()) }
+/// ```
+///
+/// A handle of the function's name gives `create_order::outcome(..)`, which tells `Fresh` from `Replayed`, `stats()`, `NAME`, and
+/// `unguarded(..)`, which runs the body whatever has run before. For a method these are `create_order_outcome(..)`,
+/// `create_order_stats()`, `CREATE_ORDER_NAME` and `create_order_unguarded(..)`.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `store = expr` | the `IdempotencyStore`, or what points to one: a field of an argument, a static, a call | must be there |
+/// | `key = expr` | what the client sent to tell this request from others: a text, or an `Option` of one; without a key the body runs | must be there |
+/// | `scope = (tenant, principal)` | whose data it is and who asks, each `Display`; for a single tenant `("main", user_id)` | must be there |
+/// | `payload = expr` or `(a, b)` | what is asked for, `Serialize`: another payload under the same key is refused; `()` compares nothing | must be there |
+/// | `ignore("sent_at", "meta.trace_id")` | fields of the payload that repeats may change | none |
+/// | `store_error = path or closure` | of an error: store it and replay it, or let a repeat run again; then it has to be `Serialize + DeserializeOwned` | what the store has been told |
+/// | `tx = tx` | the argument in whose transaction the body runs, a `&mut sqlx::Transaction<'_, Postgres>` (feature `postgres`) | a task under a lease |
+/// | `name = "orders::create"` | what the operation is called in the records | module path and function |
+/// | `crate = ::path` | where `cache_core` is found when renamed | `::cache_core` |
+///
+/// The expressions are evaluated once, from the arguments by reference, before the body runs and takes them. They may end the call
+/// with `?`. A default name changes when the function moves, and records made under the old one are then not found: give it the old
+/// name as `name`. Methods, and functions in other functions, have to have one, because theirs would not be unique.
+///
+/// The function returns a `Result<T, E>`: `T` is `Serialize + DeserializeOwned`, and `E` is `From<IdempotencyError>`. The body runs as
+/// a task of its own, so that a client which goes away does not end it half way: what the call is lent is cloned for it, `&self`
+/// included, so that has to be `Clone + Send + Sync + 'static`, and what the call is given `Send + 'static`. `#[invalidates]` on the
+/// same function, above or below, lasts as long as the body.
+///
+/// # Example: exactly one effect, in a transaction of Postgres
+/// ```ignore
+/// #[idempotent(store = app.replay, key = req.idempotency_key, scope = (tenant, principal), payload = req, tx = tx)]
+/// async fn create_order(
+///     app: &App,
+///     tx: &mut sqlx::Transaction<'_, Postgres>,
+///     tenant: &str,
+///     principal: &str,
+///     req: &CreateOrder,
+/// ) -> Result<Receipt, OrderError> {
+///     let insert = sqlx::query_scalar("INSERT INTO orders (item) VALUES ($1) RETURNING id").bind(&req.item);
+///     Ok(Receipt { order: insert.fetch_one(&mut **tx).await? })
+/// }
+///
+/// let mut tx = pool.begin().await?;
+/// let receipt = create_order(&app, &mut tx, "acme", "ada", &req).await?;
+/// tx.commit().await?;
+/// ```
+///
+/// There the body runs in the call, so nothing is cloned and arguments may be lent as they like. Claim, effect and reply are there when the
+/// caller commits, and none of them when he does not. The transaction has to be `READ COMMITTED`.
 #[proc_macro_attribute]
 pub fn idempotent(arguments: TokenStream, item: TokenStream) -> TokenStream {
     idempotent::expand(arguments.into(), &item.into()).into()

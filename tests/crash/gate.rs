@@ -26,8 +26,8 @@ pub enum When {
 pub enum Turn {
     /// Of those that are listed, from 0.
     Listed(usize),
-    /// The first of heartbeats, which come when they come and are not listed.
-    Heartbeat,
+    /// The first of this name. Heartbeats come when they come, and are not listed.
+    Of(&'static str),
 }
 
 pub type Stop = (Turn, When);
@@ -36,10 +36,12 @@ pub type Stop = (Turn, When);
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     Held,
+    Forward,
     Cut,
 }
 
 pub const HEARTBEAT: &str = "heartbeat";
+pub const SETTLE: &str = "the settle";
 pub const IS_ALIVE: &str = "the pool's ping";
 
 pub struct Gate {
@@ -113,6 +115,11 @@ impl Gate {
         assert!(stops.is_ok(), "{:?} never came: {:?}", self.shared.stop, self.turns());
     }
 
+    /// Lets what was stopped go on.
+    pub fn go_on(&self) {
+        self.shared.fate.send_replace(Fate::Forward);
+    }
+
     /// Cuts the connection that was stopped. Others go on, and so do later ones.
     pub fn cut(&self) {
         self.shared.fate.send_replace(Fate::Cut);
@@ -133,37 +140,40 @@ impl Shared {
                 }
             };
             let what = summary(&question);
-            let is_heartbeat = what == HEARTBEAT;
             // What follows a heartbeat comes with it.
-            let is_unlisted = is_heartbeat || last == HEARTBEAT && what == IS_ALIVE;
-            let turn = if is_unlisted {
-                is_heartbeat.then_some(Turn::Heartbeat)
-            } else {
+            let is_unlisted = what == HEARTBEAT || last == HEARTBEAT && what == IS_ALIVE;
+            let number = (!is_unlisted).then(|| {
                 let mut turns = self.turns.lock().unwrap();
                 turns.push(what.clone());
-                Some(Turn::Listed(turns.len() - 1))
-            };
+                turns.len() - 1
+            });
             let is_end = question[0] == b'X';
+            let is_here = self.stop.is_some_and(|(turn, _)| match turn {
+                Turn::Listed(listed) => number == Some(listed),
+                Turn::Of(name) => name == what,
+            });
             last = what;
-            self.stop_at(turn, When::Before).await?;
+            self.stop_at(is_here, When::Before).await?;
             server.write_all(&question).await?;
             let answer = answers.read_until(&mut server, |letter| letter == b'Z').await;
             if is_end || answer.is_ok() {
-                self.stop_at(turn, When::After).await?;
+                self.stop_at(is_here, When::After).await?;
             }
             client.write_all(&answer?).await?;
         }
     }
 
     /// Goes on if this is not where to stop. Stops once.
-    async fn stop_at(&self, turn: Option<Turn>, when: When) -> io::Result<()> {
-        if turn.map(|turn| (turn, when)) != self.stop || self.stop.is_none() {
+    async fn stop_at(&self, is_here: bool, when: When) -> io::Result<()> {
+        let is_now = self.stop.is_some_and(|stop| stop.1 == when);
+        if !is_here || !is_now || self.has_stopped.send_replace(true) {
             return Ok(());
         }
-        if self.has_stopped.send_replace(true) {
+        let mut fate = self.fate.subscribe();
+        let fate = fate.wait_for(|fate| *fate != Fate::Held).await;
+        if fate.is_ok_and(|fate| *fate == Fate::Forward) {
             return Ok(());
         }
-        let _ = self.fate.subscribe().wait_for(|fate| *fate == Fate::Cut).await;
         Err(io::ErrorKind::ConnectionAborted.into())
     }
 }
@@ -228,7 +238,7 @@ fn summary(question: &[u8]) -> String {
     if is_in("pg_try_advisory_xact_lock") {
         "the claim".into()
     } else if is_in("outcome = COALESCE") {
-        "the settle".into()
+        SETTLE.into()
     } else if is_in("SET lease_until = ") {
         HEARTBEAT.into()
     } else if is_in("INSERT INTO effects") {

@@ -30,7 +30,7 @@ use self::process::{Plan, Told, Worker};
 /// What the test is called that is a worker.
 pub const WORKER_TEST: &str = "worker_process";
 /// When a test that waits is taken to have failed. Nothing is measured by it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Of a worker that is to lose its claim: a test waits for that.
 pub const SHORT: Duration = Duration::from_millis(300);
 /// Of one that is not, however busy the machine is.

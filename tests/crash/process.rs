@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::worker::SAYS;
 use super::{Mode, PATIENCE, WORKER_TEST};
@@ -64,6 +64,8 @@ pub struct Worker {
     is_run_by_another: bool,
     input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
+    /// When its test has failed, whatever it says until then.
+    deadline: Instant,
     /// What it has said so far.
     said: Vec<String>,
 }
@@ -85,7 +87,7 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{} cannot be run ({error}): scripts/test installs it", command[0]));
         let (sender, lines) = mpsc::unbounded_channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -101,17 +103,16 @@ impl Worker {
             input: child.stdin.take(),
             child,
             lines,
+            deadline: Instant::now() + PATIENCE,
             said: Vec::new(),
         }
     }
 
     /// What it says next. `None` if it has ended.
     pub async fn says(&mut self) -> Option<String> {
-        let Ok(line) = timeout(PATIENCE, self.lines.recv()).await else {
-            panic!(
-                "worker {} has said nothing for {PATIENCE:?} after {:?}",
-                self.name, self.said
-            );
+        let Ok(line) = timeout_at(self.deadline, self.lines.recv()).await else {
+            let last = &self.said[self.said.len().saturating_sub(10)..];
+            panic!("worker {} is not done after {PATIENCE:?}: {last:?}", self.name);
         };
         self.said.extend(line.clone());
         line

@@ -62,7 +62,7 @@ pub trait Backend: Send + Sync + 'static {
     /// What can go wrong. It is shown to people, so it holds neither keys nor replies.
     type Error: Error + Send + Sync + 'static;
 
-    /// Makes the record the claimant's, if it is nobody's: missing, expired, or running with a lease that has ended and
+    /// Makes the record the claimant's, if it is nobody's: missing, expired, or running for the same payload with a lease that has ended and
     /// [`Claim::takes_over`]. It is then running under [`Claim::token`], for [`Claim::payload`], until [`Claim::lease`] ends, and expires
     /// [`Claim::ttl`] after that. Otherwise nothing is changed, and the answer says how the record is.
     ///
@@ -198,7 +198,7 @@ pub struct Claim {
     pub lease: Duration,
     /// How long after the end of its lease the record expires.
     pub ttl: Duration,
-    /// Whether it takes a record whose worker has let the lease end.
+    /// Whether it takes a record whose worker has let the lease end, if that is of the same payload.
     pub takes_over: bool,
 }
 
@@ -234,7 +234,7 @@ pub enum Claimed {
         /// How long his lease lasts, if that can be seen.
         remaining: Option<Duration>,
     },
-    /// Somebody had it and let the lease end, and the claimant does not take over.
+    /// Somebody had it and let the lease end, and the claimant does not take over, or not for this payload.
     Abandoned {
         /// Of the payload he had it for.
         payload: [u8; 32],

@@ -64,7 +64,7 @@ impl<B: Backend> Call<B> {
     /// What a call returns that has asked the backend, unless it has to wait.
     pub(super) fn answer<T, E>(
         &self,
-        claimed: Result<Claimed, B::Error>,
+        claimed: Result<Claimed, BoxError>,
         lead: Option<&Lead>,
     ) -> ControlFlow<Result<Outcome<T>, E>>
     where
@@ -91,16 +91,14 @@ impl<B: Backend> Call<B> {
             Ok(Claimed::Running {
                 payload: Some(payload), ..
             }) if payload != self.payload => ControlFlow::Break(Err(self.conflict().into())),
-            Ok(Claimed::Running {
-                payload: Some(payload), ..
-            }) => {
+            Ok(Claimed::Running { payload, .. }) => {
                 if let Some(lead) = lead {
                     lead.is_running(payload);
                 }
                 ControlFlow::Continue(())
             }
             // What is ours has been run.
-            Ok(Claimed::Running { .. } | Claimed::Ours { .. }) => ControlFlow::Continue(()),
+            Ok(Claimed::Ours { .. }) => ControlFlow::Continue(()),
         }
     }
 

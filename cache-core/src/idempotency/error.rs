@@ -193,7 +193,8 @@ impl fmt::Display for NoReply {
 }
 
 impl IdempotencyError {
-    /// Whether the handler ran, in this call or an earlier one of the same key. `None` if that is not known.
+    /// Whether the handler ran. `Some(true)`: in this call or an earlier one of the same key. `Some(false)`: not in this call, and of earlier
+    /// ones nothing could be learnt. `None`: that is not known.
     ///
     /// # Example: what may be sent again
     /// ```
@@ -262,10 +263,10 @@ impl IdempotencyError {
         }
     }
 
-    pub(crate) fn unavailable(record: &RecordId, source: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn unavailable(record: &RecordId, source: BoxError) -> Self {
         Self::Unavailable {
             record: record.clone(),
-            source: Box::new(source),
+            source,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::backend::Backend;
 use super::call::Call;
 use super::error::{BoxError, IdempotencyError};
 use super::flights::Lead;
-use super::lease::{Held, Lease, sleep};
+use super::lease::{Held, Lease, answer, sleep};
 use super::outcome::{Outcome, reply_of};
 use crate::clock::nanos;
 
@@ -62,6 +62,8 @@ impl<B: Backend> Call<B> {
         let (result, reply) = match ran {
             Ok(ran) => ran,
             Err(panic) => {
+                // Before its end is told, or a renewal that comes after that would begin it anew.
+                drop(lease);
                 let (backend, ttl) = (self.store.backend(), self.store.config().ttl);
                 let end = self
                     .insist(|| backend.renew(&self.record, token, Duration::ZERO, ttl))
@@ -97,9 +99,9 @@ impl<B: Backend> Call<B> {
         let end = clock.now().saturating_add(nanos(self.store.config().lease));
         let mut pause = PAUSE;
         loop {
-            match tell().await {
+            match answer(tell()).await {
                 Ok(told) => return Ok(told),
-                Err(error) if clock.now() >= end => return Err(Box::new(error)),
+                Err(error) if clock.now() >= end => return Err(error),
                 Err(error) => log::debug!("cache-core: request {} could not be settled yet: {error}", self.record),
             }
             sleep(pause).await;
@@ -118,7 +120,7 @@ impl<B: Backend> Call<B> {
     }
 }
 
-/// Runs a handler, and catches its panic.
+/// Runs a handler, and catches its panic, also one of what it leaves behind.
 async fn caught<R, H, F>(handler: H) -> Result<R, Panic>
 where
     H: FnOnce() -> F,
@@ -126,10 +128,18 @@ where
 {
     // What panicked is not looked at again.
     let future = catch_unwind(AssertUnwindSafe(handler))?;
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
+    let mut future = pin!(Some(future));
+    let result = poll_fn(|cx| {
+        let Some(future) = future.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
     })
-    .await
+    .await;
+    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    let result = result?;
+    dropped.map(|()| result)
 }

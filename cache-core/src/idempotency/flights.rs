@@ -25,8 +25,8 @@ pub(super) enum Flight {
     /// The backend has not answered.
     #[default]
     Asking,
-    /// Somebody runs it, for this payload.
-    Running([u8; 32]),
+    /// Somebody runs it, for this payload if that can be seen.
+    Running(Option<[u8; 32]>),
     /// It has a reply to this payload.
     Settled([u8; 32], Arc<Reply>),
 }
@@ -61,7 +61,7 @@ pub(super) struct Lead {
 }
 
 impl Lead {
-    pub(super) fn is_running(&self, payload: [u8; 32]) {
+    pub(super) fn is_running(&self, payload: Option<[u8; 32]>) {
         self.sender.send_replace(Flight::Running(payload));
     }
 

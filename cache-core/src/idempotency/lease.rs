@@ -9,6 +9,7 @@
 //! at the backend, as far as both clocks run equally fast.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::backend::{Backend, Token};
 use super::config::OnAbandoned;
+use super::error::BoxError;
 use super::record::RecordId;
 use super::store::IdempotencyStore;
 use crate::background;
@@ -80,8 +82,18 @@ impl Lease {
                     return;
                 }
                 if standing.changed().await.is_err() {
-                    // Nothing could be spawned, or the runtime is being shut down.
-                    pending::<Infallible>().await;
+                    // Nobody renews it any more: nothing could be spawned, or the backend panicked. It ends by itself.
+                    let last = *standing.borrow();
+                    match last {
+                        Standing::Until(end) if has_successor => {
+                            sleep(Duration::from_nanos(end.saturating_sub(clock.now()))).await;
+                        }
+                        Standing::Until(_) => {
+                            pending::<Infallible>().await;
+                        }
+                        Standing::Lost => {}
+                    }
+                    return;
                 }
             }
         });
@@ -150,6 +162,29 @@ impl<B: Backend> Held<B> {
             }
             after = config.lease / 10;
         }
+    }
+}
+
+/// How long an answer may take. Who is silent for so long has lost the connection, and nobody has noticed.
+const SILENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {SILENCE:?}")]
+struct Silent;
+
+/// The answer of a backend, or that there is none.
+pub(super) async fn answer<T, X>(asked: impl Future<Output = Result<T, X>>) -> Result<T, BoxError>
+where
+    X: Error + Send + Sync + 'static,
+{
+    let mut asked = pin!(asked);
+    // Most are there at once, or soon: then no timer is needed.
+    if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await {
+        return answer.map_err(Into::into);
+    }
+    match select(asked, pin!(sleep(SILENCE))).await {
+        Either::Left((answer, _)) => answer.map_err(Into::into),
+        Either::Right(_) => Err(Box::new(Silent)),
     }
 }
 

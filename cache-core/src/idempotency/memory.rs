@@ -189,19 +189,22 @@ impl MemoryBackend {
                         remaining: Some(Duration::from_nanos(found.lease_until - now)),
                     });
                 }
-                None if !claim.takes_over => return Ok(Claimed::Abandoned { payload: found.payload }),
+                None if !claim.takes_over || found.payload != claim.payload => {
+                    return Ok(Claimed::Abandoned { payload: found.payload });
+                }
                 None => took_over = true,
             }
         }
         records.remove(record);
-        if records.is_full(self) {
+        // One that is taken over has its room already. To refuse it would forget that it was abandoned.
+        if !took_over && records.is_full(self) {
             records.sweep(now, usize::MAX);
-        }
-        if records.is_full(self) {
-            return Err(Full {
-                records: records.by_id.len(),
-                bytes: records.bytes,
-            });
+            if records.is_full(self) {
+                return Err(Full {
+                    records: records.by_id.len(),
+                    bytes: records.bytes,
+                });
+            }
         }
         let lease_until = now.saturating_add(nanos(claim.lease));
         let expiry = records.expires(record, lease_until.saturating_add(nanos(claim.ttl)));

@@ -29,9 +29,14 @@ impl Patience {
         }
     }
 
+    /// Whether there is none, for anybody.
+    pub(super) fn is_none(&self) -> bool {
+        self.wait.is_zero()
+    }
+
     /// Waits for something. `None` if there is no patience left.
     pub(super) async fn wait<O>(&mut self, future: impl Future<Output = O>) -> Option<O> {
-        if self.wait.is_zero() {
+        if self.is_none() {
             return None;
         }
         if self.timer.is_none() {

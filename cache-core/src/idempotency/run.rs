@@ -22,10 +22,10 @@ use tokio::sync::watch;
 use super::backend::{Backend, Claim, Claimed, Token};
 use super::call::{Call, RETRY};
 use super::config::OnAbandoned;
-use super::error::IdempotencyError;
+use super::error::{BoxError, IdempotencyError};
 use super::execute::Panic;
 use super::flights::{Flight, Lead, Part};
-use super::lease::{Held, sleep};
+use super::lease::{Held, answer, sleep};
 use super::outcome::Outcome;
 use super::patience::{Patience, Pauses};
 use super::request::Request;
@@ -114,9 +114,9 @@ where
 }
 
 /// What came of a claim: the handler ran, or it was not to, and is there again.
-enum Attempt<T, E, H, X> {
+enum Attempt<T, E, H> {
     Ran(Result<Result<Outcome<T>, E>, Panic>),
-    Not(H, Lead, Result<Claimed, X>),
+    Not(H, Lead, Result<Claimed, BoxError>),
 }
 
 impl<B: Backend> Call<B> {
@@ -170,9 +170,14 @@ impl<B: Backend> Call<B> {
             let seen = flight.borrow_and_update().clone();
             match seen {
                 Flight::Settled(payload, reply) => return ControlFlow::Break(self.replay(payload, &reply)),
-                Flight::Running(payload) if payload != self.payload => {
+                Flight::Running(Some(payload)) if payload != self.payload => {
                     return ControlFlow::Break(Err(self.conflict().into()));
                 }
+                // To hear whether anything runs is no wait for it: there may be a reply.
+                Flight::Asking if patience.is_none() => match flight.changed().await {
+                    Ok(()) => continue,
+                    Err(_) => return ControlFlow::Continue(()),
+                },
                 Flight::Running(_) | Flight::Asking => {}
             }
             self.waits(patience);
@@ -185,7 +190,7 @@ impl<B: Backend> Call<B> {
     }
 
     /// Claims the record, and runs the handler if it is ours.
-    async fn attempt<T, E, H, F>(self, handler: H, lead: Lead) -> Result<Attempt<T, E, H, B::Error>, IdempotencyError>
+    async fn attempt<T, E, H, F>(self, handler: H, lead: Lead) -> Result<Attempt<T, E, H>, IdempotencyError>
     where
         T: Serialize + DeserializeOwned + Send + 'static,
         E: From<IdempotencyError> + Send + 'static,
@@ -209,7 +214,10 @@ impl<B: Backend> Call<B> {
             Poll::Ready(
                 claimed @ (Err(_) | Ok(Claimed::Settled { .. } | Claimed::Running { .. } | Claimed::Abandoned { .. })),
             ) => {
-                return Ok(Attempt::Not(handler, lead, claimed));
+                if claimed.is_err() {
+                    self.take_back(token);
+                }
+                return Ok(Attempt::Not(handler, lead, claimed.map_err(Into::into)));
             }
             Poll::Ready(claimed) => Some(claimed),
             Poll::Pending => None,
@@ -217,8 +225,8 @@ impl<B: Backend> Call<B> {
         let record = self.record.clone();
         let task = async move {
             let claimed = match answered {
-                Some(claimed) => claimed,
-                None => asked.await,
+                Some(claimed) => claimed.map_err(Into::into),
+                None => answer(asked).await,
             };
             let took_over = match claimed {
                 Ok(Claimed::Ours { took_over }) => took_over,
@@ -230,7 +238,7 @@ impl<B: Backend> Call<B> {
                 }
             };
             self.is_ours(took_over);
-            lead.is_running(self.payload);
+            lead.is_running(Some(self.payload));
             let held = Held {
                 store: self.store.clone(),
                 record: self.record.clone(),

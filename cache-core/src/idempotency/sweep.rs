@@ -60,7 +60,8 @@ impl<B: Backend> IdempotencyStore<B> {
     async fn sweep(&self) {
         loop {
             match self.delete_expired(BATCH).await {
-                Ok(removed) if removed >= u64::from(BATCH) => {}
+                // Others have their turn in between, and whoever drops the sweeper.
+                Ok(removed) if removed >= u64::from(BATCH) => tokio::task::yield_now().await,
                 Ok(_) => return,
                 Err(error) => {
                     log::warn!("cache-core: expired idempotency records could not be removed: {error}");

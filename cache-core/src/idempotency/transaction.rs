@@ -114,7 +114,7 @@ impl IdempotencyStore<PgBackend> {
                 call.is_ours(took_over);
                 return ControlFlow::Continue(Ticket(Some((call, token))));
             }
-            match call.answer(claimed, None) {
+            match call.answer(claimed.map_err(Into::into), None) {
                 ControlFlow::Break(outcome) => return ControlFlow::Break(outcome),
                 ControlFlow::Continue(()) => {
                     if let Err(error) = call.pause(&mut patience, &mut pauses).await {

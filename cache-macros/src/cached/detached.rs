@@ -87,10 +87,10 @@ pub(super) fn check(
     }
     let All { receiver, arguments } = taken?;
     Some(Detached {
+        keyword,
         receiver,
         arguments,
         has_timeout,
-        keyword,
     })
 }
 

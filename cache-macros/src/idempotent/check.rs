@@ -30,7 +30,7 @@ pub(super) struct Plan {
 /// How the handler runs.
 pub(super) enum Way {
     /// As a task of its own, with all this.
-    Task(taken::All),
+    Task(Box<taken::All>),
     /// In the call, and in the transaction that this argument is.
     Inline(Ident),
 }
@@ -56,8 +56,9 @@ pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) ->
         );
     }
     let way = match given.tx {
-        Some((_, tx)) => check_transaction(tx, &function, &arguments, errors).map(Way::Inline),
-        None => taken::All::of(&function, &arguments, "the handler may outlive that", errors).map(Way::Task),
+        Some((_, tx)) => check_transaction(&tx, &function, &arguments, errors).map(Way::Inline),
+        None => taken::All::of(&function, &arguments, "the handler may outlive that", errors)
+            .map(|all| Way::Task(Box::new(all))),
     };
     Some(Plan {
         krate: given
@@ -168,17 +169,17 @@ fn check_place(place: Option<Place>, function: &Function, errors: &mut Errors) {
 }
 
 /// The argument that is the transaction, if it is one and can be that.
-fn check_transaction(tx: Ident, function: &Function, arguments: &[Argument], errors: &mut Errors) -> Option<Ident> {
+fn check_transaction(tx: &Ident, function: &Function, arguments: &[Argument], errors: &mut Errors) -> Option<Ident> {
     let found = arguments
         .iter()
-        .find(|argument| argument.is_named && argument.name == tx);
+        .find(|argument| argument.is_named && argument.name == *tx);
     let Some(argument) = found else {
         let names: Vec<String> = arguments
             .iter()
             .filter(|argument| argument.is_named)
             .map(|argument| argument.name.to_string())
             .collect();
-        errors.at(&tx, function.no_argument(&tx.to_string(), &names, "to run in"));
+        errors.at(tx, function.no_argument(&tx.to_string(), &names, "to run in"));
         return None;
     };
     if !matches!(&argument.ty, Type::Reference(reference) if reference.mutability.is_some()) {

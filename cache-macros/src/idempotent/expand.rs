@@ -126,7 +126,8 @@ impl Code<'_> {
         quote! {
             #(#attrs)*
             // An argument `_id` is handed on, whatever its name says.
-            #[allow(clippy::used_underscore_binding)]
+            // Who asks whether a reply was replayed calls `outcome` alone.
+            #[allow(clippy::used_underscore_binding, dead_code)]
             #vis #sig #body
         }
     }

@@ -17,6 +17,11 @@ pub async fn create(
     Ok(1)
 }
 
+#[idempotent(store = replay, key = key, scope = ("main", 1), payload = ())]
+async fn by_outcome_alone(replay: &IdempotencyStore, key: &str) -> Result<u64, IdempotencyError> {
+    Ok(1)
+}
+
 /// Orders.
 #[derive(Clone, Debug)]
 pub struct Orders(IdempotencyStore);
@@ -33,6 +38,7 @@ pub fn main() {
     futures::executor::block_on(async {
         let replay = IdempotencyStore::new(MemoryBackend::new());
         create(&replay, Some("a"), "acme", (1,), String::new(), 1).await.unwrap();
+        by_outcome_alone::outcome(&replay, "a").await.unwrap();
         Orders(replay).create("a").await.unwrap();
     });
 }

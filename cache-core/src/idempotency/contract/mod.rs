@@ -103,6 +103,7 @@ cases! { $
     expired_record_is_taken_over_once_by_rivals
     abandoned_record_is_taken_over_once_by_rivals
     abandoned_record_is_left_to_who_does_not_take_over
+    abandoned_record_is_not_taken_over_for_another_payload
     worker_taken_for_dead_changes_nothing
     scopes_and_keys_are_separate
     sweep_removes_what_has_expired_and_nothing_else

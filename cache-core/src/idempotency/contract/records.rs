@@ -56,7 +56,7 @@ async fn over<B: Backend>(backend: &Arc<B>, is_abandoned: bool) -> (RecordId, To
 
 /// Of claims that come at the same time, those that got it.
 async fn winners<B: Backend>(backend: &Arc<B>, record: &RecordId, takes_over: bool) -> Vec<Claimed> {
-    let rivals = (0..20).map(|_| claims(backend, record, Claim { takes_over, ..claim(2) }));
+    let rivals = (0..20).map(|_| claims(backend, record, Claim { takes_over, ..claim(1) }));
     let answers = join_all(rivals).await;
     let (ours, others): (Vec<_>, Vec<_>) = answers
         .into_iter()
@@ -253,12 +253,31 @@ pub async fn abandoned_record_is_left_to_who_does_not_take_over<B: Backend>(back
     assert!(ok(backend.settle(&record, token, &value(b"late"), HOUR).await));
 }
 
+/// It is not the same request: what the worker may have done, it did for another one.
+pub async fn abandoned_record_is_not_taken_over_for_another_payload<B: Backend>(backend: &Arc<B>) {
+    let (record, token) = over(backend, true).await;
+    let other = Claim {
+        takes_over: true,
+        ..claim(2)
+    };
+    assert_eq!(
+        claims(backend, &record, other).await,
+        Claimed::Abandoned { payload: [1; 32] }
+    );
+    assert!(ok(backend.renew(&record, token, NOW, NOW).await));
+    assert_eq!(
+        claims(backend, &record, other).await,
+        OURS,
+        "it has expired, and is as good as missing"
+    );
+}
+
 /// It can neither overwrite its successor's reply, nor keep or drop its claim.
 pub async fn worker_taken_for_dead_changes_nothing<B: Backend>(backend: &Arc<B>) {
     let (record, dead) = over(backend, true).await;
     let successor = Claim {
         takes_over: true,
-        ..claim(2)
+        ..claim(1)
     };
     assert_eq!(
         claims(backend, &record, successor).await,
@@ -272,10 +291,10 @@ pub async fn worker_taken_for_dead_changes_nothing<B: Backend>(backend: &Arc<B>)
             .settle(&record, successor.token, &value(b"alive"), HOUR)
             .await));
     }
-    let answer = claims(backend, &record, claim(2)).await;
+    let answer = claims(backend, &record, claim(1)).await;
     let alive = value(b"alive");
     assert!(
-        matches!(&answer, Claimed::Settled { payload: [2, ..], reply } if *reply == alive),
+        matches!(&answer, Claimed::Settled { payload: [1, ..], reply } if *reply == alive),
         "{answer:?}"
     );
 }

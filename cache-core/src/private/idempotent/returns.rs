@@ -148,7 +148,11 @@ pub fn of<R: Returns<Value: Stored, Error: Refuses>, T: ComesBack<R>>(task: T) -
 }
 
 impl Task {
-    /// The function's `outcome`. That the futures are `Send` is said here, once for all.
+    /// The function's `outcome`.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that the future is `Send` is said here, once for all"
+    )]
     pub fn run<T, E, B, H, F>(
         self,
         store: IdempotencyStore<B>,
