@@ -129,6 +129,17 @@ async fn runs(store: &IdempotencyStore<Faulty>, reply: u64) -> Run<u64> {
     store.run(request(), move || async move { Ok(reply) }).await
 }
 
+/// Waits for something that comes soon, or never.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it does not come to that");
+}
+
 /// A handler that waits before its effect.
 struct Handler {
     call: tokio::task::JoinHandle<Run<u64>>,
@@ -314,9 +325,7 @@ async fn a_store_that_fails_before_the_handler_is_said_so_and_leaves_the_key_fre
         assert_eq!(store.stats().fresh, 0);
         backend.set(|fates| fates.claim = Fate::Done);
         // What may have arrived is taken back, so that nobody has to wait for a lease that nobody uses.
-        while !backend.inner.is_empty() {
-            tokio::task::yield_now().await;
-        }
+        until(|| backend.inner.is_empty()).await;
         assert_eq!(runs(&store, 1).await.unwrap(), Outcome::Fresh(1));
     }
 }
@@ -357,9 +366,7 @@ async fn a_store_that_fails_for_a_moment_is_asked_again() {
                     store.run(request(), move || async move { result }).await
                 }
             });
-            while backend.told.load(Ordering::SeqCst) < 4 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            until(|| backend.told.load(Ordering::SeqCst) >= 4).await;
             assert!(!call.is_finished());
             backend.set(|fates| (fates.settle, fates.release) = (Fate::Done, Fate::Done));
             let run = call.await.unwrap();
@@ -394,16 +401,16 @@ async fn a_client_that_goes_away_while_it_claims_leaves_no_claim_behind() {
         let once = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_ready()));
         assert!(!once.await);
     }
-    while store.stats().fresh == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| store.stats().fresh == 1).await;
     // It ran to its end, and its reply is there.
     let again = worker(&backend, OnAbandoned::Refuse);
-    let reply = loop {
-        match runs(&again, 2).await {
-            Err(IdempotencyError::InProgress { .. }) => tokio::task::yield_now().await,
-            other => break other,
+    let reply = tokio::time::timeout(LEASE, async {
+        loop {
+            match runs(&again, 2).await {
+                Err(IdempotencyError::InProgress { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+                other => break other,
+            }
         }
-    };
-    assert_eq!(reply.unwrap(), Outcome::Replayed(1));
+    });
+    assert_eq!(reply.await.unwrap().unwrap(), Outcome::Replayed(1));
 }

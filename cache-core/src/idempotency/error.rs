@@ -106,10 +106,10 @@ pub enum IdempotencyError {
         record: RecordId,
     },
     /// The runtime was shut down while the handler ran.
-    #[error("the runtime was shut down while request {record} ran")]
+    #[error("the runtime was shut down while {} ran", interrupted(.record.as_ref()))]
     Interrupted {
-        /// Of the key.
-        record: RecordId,
+        /// Of the key, if it has one.
+        record: Option<RecordId>,
     },
     /// The store could not be asked. The handler has not run.
     #[error("the handler has not run, because the idempotency store failed for request {record}: {source}")]
@@ -132,6 +132,13 @@ pub enum IdempotencyError {
         /// What it may be.
         allowed: &'static str,
     },
+}
+
+fn interrupted(record: Option<&RecordId>) -> String {
+    record.map_or_else(
+        || "a request without a key".to_owned(),
+        |record| format!("request {record}"),
+    )
 }
 
 /// The error of a backend.

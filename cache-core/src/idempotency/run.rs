@@ -94,7 +94,7 @@ impl<B: Backend> IdempotencyStore<B> {
 async fn alone<T, E, H, F>(handler: H) -> Result<Outcome<T>, E>
 where
     T: Send + 'static,
-    E: Send + 'static,
+    E: From<IdempotencyError> + Send + 'static,
     H: FnOnce() -> F + Send + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
 {
@@ -104,8 +104,7 @@ where
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                // The runtime has gone, and this with it.
-                Err(_) => std::future::pending().await,
+                Err(_) => Err(IdempotencyError::Interrupted { record: None }.into()),
             },
         },
         Err(task) => task.await,
@@ -253,7 +252,7 @@ impl<B: Backend> Call<B> {
                 Err(error) => match error.try_into_panic() {
                     // A backend's: the handler's are caught.
                     Ok(panic) => resume_unwind(panic),
-                    Err(_) => Err(IdempotencyError::Interrupted { record }),
+                    Err(_) => Err(IdempotencyError::Interrupted { record: Some(record) }),
                 },
             },
             Err(task) => Ok(task.await),
