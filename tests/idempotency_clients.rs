@@ -155,6 +155,20 @@ async fn a_client_that_goes_away_while_it_waits_disturbs_nobody() {
     assert_eq!(running.await.unwrap().unwrap(), Outcome::Fresh("reply".to_owned()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn another_payload_is_refused_while_others_ask() {
+    let backend = Gated::open();
+    let (elsewhere, here) = (store(&backend), store(&backend));
+    let (_running, begun, _end) = call(&elsewhere);
+    begun.await.unwrap();
+    let _asks = repeat(&here);
+    until(|| here.stats().waits == 1).await;
+    let other = here.run(request().payload("boots"), || async { Ok("never".to_owned()) });
+    let told: Run = tokio::time::timeout(HOUR / 2, other).await.expect("it need not wait");
+    let told = told.unwrap_err();
+    assert!(matches!(told, IdempotencyError::Conflict { .. }), "{told:?}");
+}
+
 /// One of two that have the same store.
 fn runtime() -> Runtime {
     Runtime::new().unwrap()
@@ -169,18 +183,19 @@ fn a_runtime_that_ends_is_like_a_worker_that_died() {
         .build()
         .unwrap();
     let (dies, lives) = (runtime(), runtime());
-    let waits = dies.block_on(async {
-        let (_running, begun, _end) = call(&store);
+    let call_that_dies = dies.block_on(async {
+        let (running, begun, end) = call(&store);
         begun.await.unwrap();
-        // It waits in the process, for a flight that ends without a word.
-        let waits = lives.spawn({
-            let store = store.clone();
-            async move { store.run(request(), || async { Ok("again".to_owned()) }).await }
-        });
-        until(|| store.stats().waits == 1).await;
-        waits
+        (running, end)
     });
-    dies.shutdown_background();
+    // It waits in the process, for a flight that ends without a word.
+    let waits = lives.spawn({
+        let store = store.clone();
+        async move { store.run(request(), || async { Ok("again".to_owned()) }).await }
+    });
+    lives.block_on(until(|| store.stats().waits == 1));
+    drop(dies);
+    drop(call_that_dies);
     let run: Run = lives.block_on(waits).unwrap();
     assert_eq!(run.unwrap(), Outcome::Fresh("again".to_owned()));
     assert_eq!(store.stats().abandoned, 1);
@@ -221,4 +236,20 @@ fn no_runtime_is_needed() {
     };
     assert_eq!(run("reply").unwrap(), Outcome::Fresh("reply".to_owned()));
     assert_eq!(run("never").unwrap(), Outcome::Replayed("reply".to_owned()));
+}
+
+#[tokio::test]
+async fn a_handler_runs_in_the_span_of_its_caller() {
+    use tracing::Instrument as _;
+
+    let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let store = IdempotencyStore::new(MemoryBackend::new());
+    for key in [Some("8e03978e"), None] {
+        let span = tracing::info_span!("request");
+        let caller = span.id().map(|id| id.into_u64());
+        assert!(caller.is_some());
+        let handler = || async { Ok::<_, IdempotencyError>(tracing::Span::current().id().map(|id| id.into_u64())) };
+        let outcome = store.run(request().key(key), handler).instrument(span).await;
+        assert_eq!(outcome.unwrap(), Outcome::Fresh(caller));
+    }
 }

@@ -256,6 +256,46 @@ async fn a_claim_that_arrives_after_it_was_taken_back_is_taken_back_again() {
     assert!(backend.inner.is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_panics_does_so_to_the_caller_and_no_other() {
+    for panics_at_once in [true, false] {
+        let backend = Odd::new();
+        let store = worker(backend.clone(), OnAbandoned::Refuse);
+        backend.set(|ways| ways.claim = Does::Panics);
+        if !panics_at_once {
+            backend.claims.forget_permits(Semaphore::MAX_PERMITS);
+        }
+        let caller = tokio::spawn({
+            let store = store.clone();
+            async move { runs(&store, "a", "never").await }
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(caller.is_finished(), panics_at_once);
+        if !panics_at_once {
+            backend.claims.add_permits(2);
+        }
+        let panic = caller.await.unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"the backend's panic"));
+        backend.set(|ways| ways.claim = Does::Answers);
+        assert_eq!(
+            runs(&store, "a", "reply").await.unwrap(),
+            Outcome::Fresh("reply".to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_panic_without_a_key_reaches_the_caller() {
+    let store = worker(MemoryBackend::new(), OnAbandoned::Refuse);
+    let panicking = tokio::spawn(async move {
+        let handler = || async { panic!("the handler's panic") };
+        let run: Run<String> = store.run(request("a").key(None::<&str>), handler).await;
+        run
+    });
+    let panic = panicking.await.unwrap_err().into_panic();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"the handler's panic"));
+}
+
 /// Panics when it is dropped.
 struct Grenade;
 
