@@ -1,8 +1,9 @@
-//! Clients that go away, at each point at which they can, and runtimes that end under them.
+//! Clients that wait, clients that go away, at each point at which they can, and runtimes that end under them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::idempotency::{
@@ -17,11 +18,12 @@ type Run = Result<Outcome<String>, IdempotencyError>;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Records in memory. Each settlement waits for a permit.
+/// Records in memory. Claims are counted, and each settlement waits for a permit.
 #[derive(Clone)]
 struct Gated {
     inner: MemoryBackend,
     settlements: Arc<Semaphore>,
+    claims: Arc<AtomicU64>,
 }
 
 impl Gated {
@@ -29,6 +31,7 @@ impl Gated {
         Self {
             inner: MemoryBackend::new(),
             settlements: Arc::new(Semaphore::new(100)),
+            claims: Arc::default(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Backend for Gated {
     type Error = Full;
 
     async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, Full> {
+        self.claims.fetch_add(1, Ordering::SeqCst);
         self.inner.claim(record, claim).await
     }
 
@@ -153,6 +157,22 @@ async fn a_client_that_goes_away_while_it_waits_disturbs_nobody() {
     assert!(waiting.await.unwrap_err().is_cancelled());
     end.send("reply").unwrap();
     assert_eq!(running.await.unwrap().unwrap(), Outcome::Fresh("reply".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_take_the_reply_from_who_asked() {
+    let backend = Gated::open();
+    let store = store(&backend);
+    let (running, begun, end) = call(&store);
+    begun.await.unwrap();
+    let others: Vec<_> = (0..10).map(|_| repeat(&store)).collect();
+    until(|| store.stats().waits == 10).await;
+    end.send("reply").unwrap();
+    assert_eq!(running.await.unwrap().unwrap(), Outcome::Fresh("reply".to_owned()));
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap(), Outcome::Replayed("reply".to_owned()));
+    }
+    assert_eq!(backend.claims.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
