@@ -330,6 +330,29 @@ async fn a_handler_that_panics_when_it_is_dropped_is_like_one_that_panics() {
     assert!(matches!(repeat, IdempotencyError::Abandoned { .. }), "{repeat:?}");
 }
 
+#[tokio::test]
+async fn a_reply_that_panics_when_it_is_serialised_is_like_a_handler_that_panics() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Mine;
+    impl serde::Serialize for Mine {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("the reply's panic")
+        }
+    }
+    let store = worker(MemoryBackend::new(), OnAbandoned::Refuse);
+    let panicking = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let run: Run<Mine> = store.run(request("a"), || async { Ok(Mine) }).await;
+            run
+        }
+    });
+    let panic = panicking.await.unwrap_err().into_panic();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"the reply's panic"));
+    let repeat = runs(&store, "a", "never").await.unwrap_err();
+    assert!(matches!(repeat, IdempotencyError::Abandoned { .. }), "{repeat:?}");
+}
+
 /// A renewal that was on its way when the handler panicked comes after the end of the lease, and would begin it anew.
 #[derive(Clone)]
 struct Slow {

@@ -367,9 +367,11 @@ async fn a_store_that_fails_for_a_moment_is_asked_again() {
                 }
             });
             until(|| backend.told.load(Ordering::SeqCst) >= 4).await;
+            tokio::time::sleep(LEASE / 2).await;
             assert!(!call.is_finished());
             backend.set(|fates| (fates.settle, fates.release) = (Fate::Done, Fate::Done));
-            let run = call.await.unwrap();
+            let soon = tokio::time::timeout(LEASE / 10, call).await;
+            let run = soon.expect("it is asked often").unwrap();
             if is_error {
                 assert!(matches!(run, Err(IdempotencyError::EmptyKey)), "{run:?}");
                 assert_eq!(runs(&store, 2).await.unwrap(), Outcome::Fresh(2));
