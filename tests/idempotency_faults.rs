@@ -2,143 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+#[path = "support/odd.rs"]
+mod odd;
+
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cache_core::Clock;
-use cache_core::idempotency::{
-    Backend, Claim, Claimed, IdempotencyError, IdempotencyStore, MemoryBackend, OnAbandoned, Outcome, RecordId, Reply,
-    Request, Token,
-};
-use tokio::sync::{Notify, Semaphore};
+use cache_core::idempotency::{IdempotencyError, MemoryBackend, OnAbandoned, Outcome};
+use tokio::sync::Semaphore;
 
-type Run<T> = Result<Outcome<T>, IdempotencyError>;
-
-const LEASE: Duration = Duration::from_secs(30);
-
-/// What a backend does when it is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Does {
-    #[default]
-    Answers,
-    /// It is done, and an error comes at once.
-    FailsAfterwards,
-    /// An error comes at once, and it is done after that.
-    FailsBefore,
-    /// No answer comes.
-    Hangs,
-    Panics,
-}
-
-#[derive(Default)]
-struct Ways {
-    claim: Does,
-    renew: Does,
-    settle: Does,
-}
-
-/// Records in memory, and what goes wrong on the way there.
-#[derive(Clone)]
-struct Odd {
-    inner: MemoryBackend,
-    ways: Arc<Mutex<Ways>>,
-    /// Claims wait for one of these first.
-    claims: Arc<Semaphore>,
-    claimed: Arc<AtomicU64>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the backend failed")]
-struct Failed;
-
-impl Odd {
-    fn new() -> Self {
-        Self {
-            inner: MemoryBackend::new(),
-            ways: Arc::default(),
-            claims: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-            claimed: Arc::default(),
-        }
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Ways)) {
-        change(&mut self.ways.lock().unwrap());
-    }
-
-    async fn does<T>(&self, way: impl Fn(&Ways) -> Does, done: impl Future<Output = T>) -> Result<T, Failed> {
-        let way = way(&self.ways.lock().unwrap());
-        match way {
-            Does::Answers => Ok(done.await),
-            Does::FailsBefore => Err(Failed),
-            Does::FailsAfterwards => {
-                done.await;
-                Err(Failed)
-            }
-            Does::Hangs => std::future::pending().await,
-            Does::Panics => panic!("the backend's panic"),
-        }
-    }
-}
-
-impl Backend for Odd {
-    type Error = Failed;
-
-    async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, Failed> {
-        self.claimed.fetch_add(1, Ordering::SeqCst);
-        if self.ways.lock().unwrap().claim == Does::FailsBefore {
-            let (inner, record) = (self.inner.clone(), record.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                inner.claim(&record, claim).await.unwrap();
-            });
-            return Err(Failed);
-        }
-        self.claims.acquire().await.unwrap().forget();
-        let done = async { self.inner.claim(record, claim).await.unwrap() };
-        self.does(|ways| ways.claim, done).await
-    }
-
-    async fn renew(&self, record: &RecordId, token: Token, lease: Duration, ttl: Duration) -> Result<bool, Failed> {
-        let done = async { self.inner.renew(record, token, lease, ttl).await.unwrap() };
-        self.does(|ways| ways.renew, done).await
-    }
-
-    async fn settle(&self, record: &RecordId, token: Token, reply: &Reply, ttl: Duration) -> Result<bool, Failed> {
-        let done = async { self.inner.settle(record, token, reply, ttl).await.unwrap() };
-        self.does(|ways| ways.settle, done).await
-    }
-
-    async fn release(&self, record: &RecordId, token: Token) -> Result<bool, Failed> {
-        Ok(self.inner.release(record, token).await.unwrap())
-    }
-
-    async fn delete_expired(&self, batch: u32) -> Result<u64, Failed> {
-        Ok(self.inner.delete_expired(batch).await.unwrap())
-    }
-}
-
-fn worker<B: Backend>(backend: B, on_abandoned: OnAbandoned) -> IdempotencyStore<B> {
-    IdempotencyStore::builder(backend)
-        .lease(LEASE)
-        .wait(Duration::ZERO)
-        .on_abandoned(on_abandoned)
-        .build()
-        .unwrap()
-}
-
-fn request(key: &str) -> Request {
-    Request::new("orders::create")
-        .scope("acme", "ada")
-        .key(key)
-        .payload("shoes")
-}
-
-async fn runs<B: Backend>(store: &IdempotencyStore<B>, key: &str, reply: &'static str) -> Run<String> {
-    store
-        .run(request(key), move || async move { Ok(reply.to_owned()) })
-        .await
-}
+use odd::{Does, Odd, Run, request, runs, worker};
 
 #[tokio::test]
 async fn a_full_backend_does_not_forget_who_was_abandoned() {
@@ -187,27 +61,6 @@ async fn a_repeat_that_does_not_wait_gets_a_reply_that_is_there() {
         assert_eq!(repeat.await.unwrap().unwrap(), Outcome::Replayed("reply".to_owned()));
     }
     assert_eq!(store.stats().in_progress, 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_heartbeat_that_panics_does_not_hang_its_handler() {
-    for (on_abandoned, is_lost) in [(OnAbandoned::Rerun, true), (OnAbandoned::Refuse, false)] {
-        let backend = Odd::new();
-        let store = worker(backend.clone(), on_abandoned);
-        backend.set(|ways| ways.renew = Does::Panics);
-        let handler = || async {
-            tokio::time::sleep(3 * LEASE).await;
-            Ok(7)
-        };
-        let run = tokio::time::timeout(10 * LEASE, store.run(request("a"), handler)).await;
-        let run: Run<i32> = run.expect("it comes to an end");
-        if is_lost {
-            let error = run.unwrap_err();
-            assert!(matches!(error, IdempotencyError::LeaseLost { .. }), "{error:?}");
-        } else {
-            assert_eq!(run.unwrap(), Outcome::Fresh(7));
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,75 +202,6 @@ async fn a_reply_that_panics_when_it_is_serialised_is_like_a_handler_that_panics
     });
     let panic = panicking.await.unwrap_err().into_panic();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"the reply's panic"));
-    let repeat = runs(&store, "a", "never").await.unwrap_err();
-    assert!(matches!(repeat, IdempotencyError::Abandoned { .. }), "{repeat:?}");
-}
-
-/// A renewal that was on its way when the handler panicked comes after the end of the lease, and would begin it anew.
-#[derive(Clone)]
-struct Slow {
-    inner: MemoryBackend,
-    renews: Arc<Notify>,
-    ends: Arc<Notify>,
-    has_ended: Arc<AtomicBool>,
-}
-
-impl Backend for Slow {
-    type Error = Failed;
-
-    async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, Failed> {
-        Ok(self.inner.claim(record, claim).await.unwrap())
-    }
-
-    async fn renew(&self, record: &RecordId, token: Token, lease: Duration, ttl: Duration) -> Result<bool, Failed> {
-        if !lease.is_zero() {
-            self.renews.notify_one();
-            self.ends.notified().await;
-        }
-        let renewed = self.inner.renew(record, token, lease, ttl).await.unwrap();
-        if lease.is_zero() {
-            self.ends.notify_one();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            self.has_ended.store(true, Ordering::SeqCst);
-        }
-        Ok(renewed)
-    }
-
-    async fn settle(&self, record: &RecordId, token: Token, reply: &Reply, ttl: Duration) -> Result<bool, Failed> {
-        Ok(self.inner.settle(record, token, reply, ttl).await.unwrap())
-    }
-
-    async fn release(&self, record: &RecordId, token: Token) -> Result<bool, Failed> {
-        Ok(self.inner.release(record, token).await.unwrap())
-    }
-
-    async fn delete_expired(&self, batch: u32) -> Result<u64, Failed> {
-        Ok(self.inner.delete_expired(batch).await.unwrap())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_was_ended_is_not_renewed() {
-    let backend = Slow {
-        inner: MemoryBackend::new(),
-        renews: Arc::default(),
-        ends: Arc::default(),
-        has_ended: Arc::default(),
-    };
-    let store = worker(backend.clone(), OnAbandoned::Refuse);
-    let panicking = tokio::spawn({
-        let (store, renews) = (store.clone(), Arc::clone(&backend.renews));
-        async move {
-            let handler = move || async move {
-                renews.notified().await;
-                panic!("the handler's panic")
-            };
-            let run: Run<String> = store.run(request("a"), handler).await;
-            run
-        }
-    });
-    panicking.await.unwrap_err();
-    assert!(backend.has_ended.load(Ordering::SeqCst));
     let repeat = runs(&store, "a", "never").await.unwrap_err();
     assert!(matches!(repeat, IdempotencyError::Abandoned { .. }), "{repeat:?}");
 }

@@ -205,7 +205,7 @@ async fn a_handler_whose_claim_was_taken_over_does_not_go_on() {
     let handler = begun(&frozen).await;
     // Its heartbeat does not come through, as if the process had been stopped.
     backend.renewals.forget_permits(Semaphore::MAX_PERMITS);
-    tokio::time::advance(LEASE + Duration::from_millis(1)).await;
+    tokio::time::advance(LEASE).await;
     assert_eq!(runs(&rival, 2).await.unwrap(), Outcome::Fresh(2));
     assert_eq!(rival.stats().abandoned, 1);
     // It thaws, and what it waited for is there.
