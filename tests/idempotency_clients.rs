@@ -160,6 +160,30 @@ async fn a_client_that_goes_away_while_it_waits_disturbs_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn patience_is_for_all_of_a_call_and_looks_less_and_less_often() {
+    let backend = Gated::open();
+    let (_running, begun, _end) = call(&store(&backend));
+    begun.await.unwrap();
+    let minute = Duration::from_secs(60);
+    let here = IdempotencyStore::builder(backend.clone()).wait(minute).build().unwrap();
+    let began = tokio::time::Instant::now();
+    let told = tokio::time::timeout(HOUR, repeat(&here))
+        .await
+        .expect("it ends")
+        .unwrap();
+    let told = told.unwrap_err();
+    assert!(matches!(told, IdempotencyError::InProgress { .. }), "{told:?}");
+    assert!(
+        began.elapsed() >= minute && began.elapsed() < 2 * minute,
+        "{:?}",
+        began.elapsed()
+    );
+    // Often at first, and then twice a second.
+    let claims = backend.claims.load(Ordering::SeqCst);
+    assert!((120..=140).contains(&claims), "{claims}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_wait_take_the_reply_from_who_asked() {
     let backend = Gated::open();
     let store = store(&backend);

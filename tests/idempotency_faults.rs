@@ -149,6 +149,28 @@ async fn a_panic_without_a_key_reaches_the_caller() {
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"the handler's panic"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_fails_is_tried_again_the_next_time() {
+    let minute = Duration::from_secs(60);
+    let backend = Odd::new();
+    backend.set(|ways| ways.sweep = Does::FailsAfterwards);
+    let _sweeper = worker(backend.clone(), OnAbandoned::Refuse).sweep_every(minute);
+    tokio::time::sleep(5 * minute + minute / 2).await;
+    assert_eq!(backend.swept.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweeper_without_an_interval_leaves_others_their_turn() {
+    let backend = Odd::new();
+    let _sweeper = worker(backend.clone(), OnAbandoned::Refuse).sweep_every(Duration::ZERO);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(backend.swept.load(Ordering::SeqCst), 0, "no time has passed");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(backend.swept.load(Ordering::SeqCst) >= 5);
+}
+
 /// Panics when it is dropped.
 struct Grenade;
 

@@ -37,6 +37,7 @@ pub struct Ways {
     pub claim: Does,
     pub renew: Does,
     pub settle: Does,
+    pub sweep: Does,
 }
 
 /// Records in memory, and what goes wrong on the way there.
@@ -47,6 +48,7 @@ pub struct Odd {
     /// Claims wait for one of these first.
     pub claims: Arc<Semaphore>,
     pub claimed: Arc<AtomicU64>,
+    pub swept: Arc<AtomicU64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,7 @@ impl Odd {
             ways: Arc::default(),
             claims: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             claimed: Arc::default(),
+            swept: Arc::default(),
         }
     }
 
@@ -120,7 +123,9 @@ impl Backend for Odd {
     }
 
     async fn delete_expired(&self, batch: u32) -> Result<u64, Failed> {
-        Ok(self.inner.delete_expired(batch).await.unwrap())
+        self.swept.fetch_add(1, Ordering::SeqCst);
+        let done = async { self.inner.delete_expired(batch).await.unwrap() };
+        self.does(|ways| ways.sweep, done).await
     }
 }
 

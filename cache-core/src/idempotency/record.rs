@@ -36,7 +36,10 @@ struct Parts {
     /// The scope's hash and the key's, in hexadecimal, one behind the other.
     names: String,
     /// A hash that is stored nowhere: only who has the words can know it.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "what seals replies"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", test)),
+        expect(dead_code, reason = "what seals replies")
+    )]
     secret: [u8; 32],
 }
 
@@ -157,5 +160,32 @@ impl fmt::Display for RecordId {
 impl fmt::Debug for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RecordId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is stored is found by these, by other releases too. They were computed elsewhere.
+    #[test]
+    fn the_names_of_a_record_do_not_change() {
+        let record =
+            RecordId::new("acme", "ada", "orders::create", "8e03978e").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            record.scope(),
+            "6b69f4e61ed9c6f69e4779c82217cbf6cdd890734f4611627ef49a5238ce752a"
+        );
+        assert_eq!(
+            record.key(),
+            "b4d6eca4e2a5914e8c430a44df3d34bb69ec91f7dc816537d71be37932ed7a35"
+        );
+        assert_eq!(record.to_string(), "c2791b610e58");
+        let mut secret = String::new();
+        push_hex(&mut secret, &record.0.secret);
+        assert_eq!(
+            secret,
+            "466535129180893c275789d0de64ae38bea5c327ce135fd14fca9a0a70f33be1"
+        );
     }
 }
