@@ -1,5 +1,6 @@
 //! From what was written to a plan that cannot be wrong, or to all the mistakes at once.
 
+use proc_macro2::Span;
 use quote::ToTokens as _;
 use syn::{Expr, Ident, LitStr, Path, Type};
 
@@ -31,8 +32,8 @@ pub(super) struct Plan {
 pub(super) enum Way {
     /// As a task of its own, with all this.
     Task(Box<taken::All>),
-    /// In the call, and in the transaction that this argument is.
-    Inline(Ident),
+    /// In the call, and in the transaction that this argument is, which is said here.
+    Inline(Ident, Span),
 }
 
 pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) -> Option<Plan> {
@@ -56,7 +57,9 @@ pub(super) fn plan(given: Arguments, function: Function, errors: &mut Errors) ->
         );
     }
     let way = match given.tx {
-        Some((_, tx)) => check_transaction(&tx, &function, &arguments, errors).map(Way::Inline),
+        Some((_, tx)) => {
+            check_transaction(&tx, &function, &arguments, errors).map(|argument| Way::Inline(argument, tx.span()))
+        }
         None => taken::All::of(&function, &arguments, "the handler may outlive that", errors)
             .map(|all| Way::Task(Box::new(all))),
     };

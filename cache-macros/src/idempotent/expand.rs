@@ -229,14 +229,14 @@ impl Code<'_> {
     /// `outcome`: the function, with whether it was replayed.
     fn outcome(&self) -> TokenStream {
         let plan = self.plan;
-        let (of, vis, returns) = (&self.of, &plan.function.vis, &plan.returns);
+        let (krate, of, vis, returns) = (&self.krate, &self.of, &plan.function.vis, &plan.returns);
         let attrs = self.companion_attrs();
         let doc = format!("What [`{}`] returns, and whether its body ran for it.", self.name());
         let (store, request) = (hidden("store"), hidden("request"));
         let asked = self.asked(&store, &request);
         let run = match &plan.way {
             Way::Task(all) => self.by_task(all, &store, &request),
-            Way::Inline(tx) => self.inline(tx, &store, &request),
+            Way::Inline(tx, _) => self.inline(tx, &store, &request),
         };
         let mut sig = plan.function.forwarding_signature(&plan.arguments);
         sig.ident = self.companion("outcome");
@@ -244,11 +244,19 @@ impl Code<'_> {
         let of_returns = respan(&quote!(#of::Returns), at);
         let output = quote_spanned!(at=> <#returns as #of_returns>::Outcome);
         sig.output = ReturnType::Type(syn::parse_quote_spanned!(at=> ->), Box::new(Type::Verbatim(output)));
-        let body = quote_spanned! {at=> {
+        let code = quote_spanned! {at=>
             use #of::probes::*;
             #asked
             #run
-        }};
+        };
+        let body = match plan.way {
+            Way::Task(_) => quote_spanned!(at=> { #code }),
+            // At the word, if there are no transactions.
+            Way::Inline(_, at) => {
+                let in_transaction = respan(&quote!(#krate::__idempotent_in_transaction!), at);
+                quote_spanned!(at=> { #in_transaction { { #code } } })
+            }
+        };
         quote! {
             #attrs
             #[doc = #doc]
@@ -283,7 +291,7 @@ impl Code<'_> {
         let at = plan.store.span();
         let of_store = match plan.way {
             Way::Task(_) => quote!(#of::store),
-            Way::Inline(_) => quote!(#of::store_in_postgres),
+            Way::Inline(..) => quote!(#of::store_in_postgres),
         };
         let (of_store, given) = (respan(&of_store, at), reference(&plan.store));
         let of_store = quote_spanned!(at=> #of_store(#given));
@@ -437,7 +445,7 @@ impl Code<'_> {
 
     /// What runs the handler in the caller's transaction.
     fn inline(&self, tx: &Ident, store: &Ident, request: &Ident) -> TokenStream {
-        let (krate, of, returns) = (&self.krate, &self.of, &self.plan.returns);
+        let (of, returns) = (&self.of, &self.plan.returns);
         let argument = self.plan.arguments.iter().find(|argument| argument.name == *tx);
         let at = argument.map_or_else(|| tx.span(), |argument| argument.ty.span());
         let of_lent = respan(&quote!(#of::lent), at);
@@ -450,7 +458,7 @@ impl Code<'_> {
         let begin = respan(&quote!(#of::begin), at);
         let begun = quote_spanned!(at=> #begin::<#returns>(&#store, #transaction, #request).await);
         let unguarded = self.call_in(tx);
-        let code = quote! {
+        quote! {
             let #transaction = #lent;
             match #begun {
                 ::core::ops::ControlFlow::Break(#outcome) => #outcome,
@@ -459,8 +467,7 @@ impl Code<'_> {
                     #ticket.end(#lent, #result).await
                 }
             }
-        };
-        quote!(#krate::__idempotent_in_transaction! { { #code } })
+        }
     }
 
     /// Calls the handler with a transaction that is needed again.

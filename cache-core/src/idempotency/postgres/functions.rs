@@ -112,7 +112,8 @@ BEGIN
                 took_over = r.expires_at > pg_catalog.clock_timestamp() AND (r.token <> by_token OR r.took_over),
                 created_at = pg_catalog.clock_timestamp()
             WHERE r.expires_at <= pg_catalog.clock_timestamp() OR r.outcome IS NULL
-                AND (r.token = by_token OR is_taking_over AND r.payload = for_payload AND r.lease_until <= pg_catalog.clock_timestamp())
+                AND (r.token = by_token OR is_taking_over AND r.payload = for_payload
+                    AND r.lease_until <= pg_catalog.clock_timestamp())
             RETURNING r.took_over INTO its_took_over;
         IF FOUND THEN
             IF idle_millis IS NOT NULL AND pg_catalog.current_setting(idle_setting)::pg_catalog.interval
