@@ -24,6 +24,8 @@ enum Does {
     Answers,
     /// It is done, and an error comes at once.
     FailsAfterwards,
+    /// An error comes at once, and it is done after that.
+    FailsBefore,
     /// No answer comes.
     Hangs,
     Panics,
@@ -68,6 +70,7 @@ impl Odd {
         let way = way(&self.ways.lock().unwrap());
         match way {
             Does::Answers => Ok(done.await),
+            Does::FailsBefore => Err(Failed),
             Does::FailsAfterwards => {
                 done.await;
                 Err(Failed)
@@ -83,6 +86,14 @@ impl Backend for Odd {
 
     async fn claim(&self, record: &RecordId, claim: Claim) -> Result<Claimed, Failed> {
         self.claimed.fetch_add(1, Ordering::SeqCst);
+        if self.ways.lock().unwrap().claim == Does::FailsBefore {
+            let (inner, record) = (self.inner.clone(), record.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                inner.claim(&record, claim).await.unwrap();
+            });
+            return Err(Failed);
+        }
         self.claims.acquire().await.unwrap().forget();
         let done = async { self.inner.claim(record, claim).await.unwrap() };
         self.does(|ways| ways.claim, done).await
@@ -230,6 +241,19 @@ async fn a_claim_that_fails_at_once_is_taken_back() {
         runs(&store, "a", "reply").await.unwrap(),
         Outcome::Fresh("reply".to_owned())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_arrives_after_it_was_taken_back_is_taken_back_again() {
+    let backend = Odd::new();
+    let store = worker(backend.clone(), OnAbandoned::Refuse);
+    backend.set(|ways| ways.claim = Does::FailsBefore);
+    runs(&store, "a", "never").await.unwrap_err();
+    backend.set(|ways| ways.claim = Does::Answers);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(backend.inner.len(), 1, "it has arrived");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(backend.inner.is_empty());
 }
 
 /// Panics when it is dropped.

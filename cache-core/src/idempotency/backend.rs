@@ -25,8 +25,9 @@ use super::record::RecordId;
 /// - Two records are one only if both [`scope`](RecordId::scope) and [`key`](RecordId::key) are the same, byte for byte.
 /// - Replies come back as the bytes they were.
 /// - Errors are for when it could not be done or is not known to be done. They are shown to people: no keys and no replies in them.
+///   No answer within a minute counts as one, and the future is dropped.
 ///
-/// The suite in the module `contract` (feature `test-util`) has a test of each sentence.
+/// The suite in the module `contract` (feature `test-util`) tests what of this can be seen from outside.
 ///
 /// # Cancellation
 /// A future of these may be dropped at any time. What it did then, or did not, has to be whole.

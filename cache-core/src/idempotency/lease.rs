@@ -1,7 +1,7 @@
 //! Keeping a claim while its handler runs, and keeping the handler from going on without one.
 //!
 //! A task of its own renews the claim at each third of the lease, so that a handler which does not give its thread back keeps its claim
-//! too. A worker that was frozen for longer than the lease may have a successor when it thaws. Under [`OnAbandoned::Rerun`] its handler is
+//! too, as long as the runtime has another thread. A worker that was frozen for longer than the lease may have a successor when it thaws. Under [`OnAbandoned::Rerun`] its handler is
 //! therefore not polled again before the backend has said that the claim still stands; if it does not, or does not say, the handler is
 //! dropped at the point where it waits. Under [`OnAbandoned::Refuse`] there is no successor, so it goes on.
 //!

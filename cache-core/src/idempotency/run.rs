@@ -37,7 +37,8 @@ impl<B: Backend> IdempotencyStore<B> {
     /// Runs the handler, unless this request has run before: then its reply is replayed.
     ///
     /// If it is running at the time, in this process or another, the call waits for it, for as long as [`wait`](super::StoreBuilder::wait)
-    /// says. Without a key the handler runs in any case. It runs as a task of its own.
+    /// says. Without a key the handler runs in any case. It runs as a task of its own. One that makes its own request again waits for
+    /// itself, in vain, and gets [`IdempotencyError::InProgress`].
     ///
     /// # Errors
     /// What the handler returns, or an [`IdempotencyError`] made into that. Whether the handler ran is said by

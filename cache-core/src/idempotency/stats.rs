@@ -64,7 +64,7 @@ impl Counters {
 pub struct ReplayStats {
     /// Handlers that ran under a key, whatever came of it.
     pub fresh: u64,
-    /// Calls that got a stored reply.
+    /// Calls of requests that have run: they got the stored reply, or [`NoReply`](super::IdempotencyError::NoReply).
     pub replayed: u64,
     /// Calls refused because their key was used with another payload.
     pub conflicts: u64,

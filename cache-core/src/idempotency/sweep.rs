@@ -13,7 +13,8 @@ use crate::background;
 const BATCH: u32 = 1_000;
 
 impl<B: Backend> IdempotencyStore<B> {
-    /// Removes expired records, at most `batch` of them, and says how many it removed. When that is less than `batch`, none is left.
+    /// Removes expired records, at most `batch` of them, and says how many it removed. When that is less than `batch`, none is left but those
+    /// that somebody is just claiming.
     ///
     /// # Errors
     /// Those of the backend.
