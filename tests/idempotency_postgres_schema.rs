@@ -475,7 +475,7 @@ async fn functions_are_made_beside_a_table_that_is_there_and_not_right() {
     run(&pool, "ALTER TABLE idempotency_records SET UNLOGGED").await;
     match backend.create_schema().await.unwrap_err() {
         PgBackendError::Drift(faults) => {
-            assert!(faults.len() == 1 && faults[0].what.contains("unlogged"), "{faults:?}")
+            assert!(faults.len() == 1 && faults[0].what.contains("unlogged"), "{faults:?}");
         }
         error => panic!("{error}"),
     }

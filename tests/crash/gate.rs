@@ -235,9 +235,9 @@ fn summary(question: &[u8]) -> String {
         _ => return "connecting".into(),
     };
     let is_in = |part: &str| sql.contains(part);
-    if is_in("pg_try_advisory_xact_lock") {
+    if is_in("idempotency_records_claim_") {
         "the claim".into()
-    } else if is_in("outcome = COALESCE") {
+    } else if is_in("idempotency_records_settle_") {
         SETTLE.into()
     } else if is_in("SET lease_until = ") {
         HEARTBEAT.into()
