@@ -219,7 +219,6 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-#[expect(clippy::async_yields_async, reason = "it is awaited on the runtime that lives")]
 fn a_runtime_that_ends_is_like_a_worker_that_died() {
     let store = IdempotencyStore::builder(Gated::open())
         .wait(HOUR)
