@@ -8,6 +8,8 @@ use cache_core::Clock;
 use cache_core::idempotency::{Backend, Claim, Claimed, MemoryBackend, RecordId, Reply, Token};
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// An hour, but for a nanosecond.
+const ALMOST: Duration = Duration::from_nanos(3_600_000_000_000 - 1);
 const OURS: Claimed = Claimed::Ours { took_over: false };
 
 fn record(key: &str) -> RecordId {
@@ -41,7 +43,7 @@ async fn a_record_expires_on_time_whoever_is_swept_before_it() {
     for key in ["a", "b", "c"] {
         settles(&backend, key, 1).await;
     }
-    clock.advance(HOUR - Duration::from_nanos(1));
+    clock.advance(ALMOST);
     let answer = backend.claim(&record("c"), claim(2)).await;
     assert!(matches!(answer, Ok(Claimed::Settled { .. })), "{answer:?}");
     clock.advance(Duration::from_nanos(1));
