@@ -194,7 +194,7 @@ async fn connections_that_were_lost_while_idle_are_no_error() {
 /// The first attempt is done by the server, and nobody hears of it.
 #[tokio::test]
 async fn a_statement_whose_answer_is_lost_is_sent_again() {
-    let (proxy, direct, _, backend) = proxied(2).await;
+    let (proxy, direct, pool, backend) = proxied(2).await;
     let lock = async |sql: &str| {
         let mut lock = direct.begin().await.unwrap();
         run(&mut *lock, sql).await;
@@ -214,6 +214,14 @@ async fn a_statement_whose_answer_is_lost_is_sent_again() {
     // Another connection that was cut may be found now, while that attempt ends.
     let claimed = async || backend.claim(&record("a"), claim(2)).await.ok();
     soon(async { while claimed().await != Some(Claimed::Ours { took_over: true }) {} }).await;
+    // What was cut off has ended: it would be taken for what is to wait now.
+    let idle = "count(*) = 0 FROM pg_stat_activity \
+                WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()";
+    soon(async { while !is(&direct, idle).await {} }).await;
+    // Nor is a connection left that was cut: each time that is found costs an attempt.
+    let both = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    drop(both);
+    settle(&pool).await;
 
     let held = lock("SELECT FROM idempotency_records FOR UPDATE").await;
     let other = backend.clone();
