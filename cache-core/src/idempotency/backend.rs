@@ -235,6 +235,8 @@ pub enum Claimed {
         /// How long his lease lasts, if that can be seen.
         remaining: Option<Duration>,
     },
+    /// It has a reply that was damaged where it is stored, and cannot be read.
+    Unreadable,
     /// Somebody had it and let the lease end, and the claimant does not take over, or not for this payload.
     Abandoned {
         /// Of the payload he had it for.

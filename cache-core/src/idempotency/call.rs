@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::backend::{Backend, Claimed, Reply};
-use super::error::{BoxError, IdempotencyError};
+use super::error::{BoxError, IdempotencyError, NoReply};
 use super::flights::Lead;
 use super::lease::sleep;
 use super::outcome::{Outcome, Rule, replayed};
@@ -79,6 +79,10 @@ impl<B: Backend> Call<B> {
                     lead.is_settled(payload, Arc::clone(&reply));
                 }
                 ControlFlow::Break(self.replay(payload, &reply))
+            }
+            Ok(Claimed::Unreadable) => {
+                let (record, why) = (self.record.clone(), NoReply::Unreadable);
+                ControlFlow::Break(Err(IdempotencyError::NoReply { record, why }.into()))
             }
             Ok(Claimed::Abandoned { payload }) => {
                 if payload != self.payload {

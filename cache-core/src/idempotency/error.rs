@@ -185,7 +185,7 @@ pub enum NoReply {
     TooLarge,
     /// It could not be serialised.
     Unserializable,
-    /// What is stored is not what the function returns now.
+    /// What is stored is not what the function returns now, or was damaged.
     Unreadable,
 }
 

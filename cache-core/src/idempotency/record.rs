@@ -61,6 +61,13 @@ impl RecordId {
     /// ```
     pub fn new(tenant: &str, principal: &str, operation: &str, key: &str) -> Result<Self, IdempotencyError> {
         use ScopePart::{Operation, Principal, Tenant};
+        // The key first: it is what the client has control of.
+        if key.is_empty() {
+            return Err(IdempotencyError::EmptyKey);
+        }
+        if key.contains('\0') {
+            return Err(IdempotencyError::InvalidKey);
+        }
         for (part, text) in [(Tenant, tenant), (Principal, principal), (Operation, operation)] {
             if text.is_empty() {
                 return Err(IdempotencyError::NoScope { part });
@@ -68,12 +75,6 @@ impl RecordId {
             if text.contains(SEPARATOR) {
                 return Err(IdempotencyError::InvalidScope { part });
             }
-        }
-        if key.is_empty() {
-            return Err(IdempotencyError::EmptyKey);
-        }
-        if key.contains('\0') {
-            return Err(IdempotencyError::InvalidKey);
         }
         let scope = hash("scope", &[tenant, principal, operation]);
         let mut names = String::with_capacity(2 * LEN);

@@ -212,7 +212,10 @@ impl<B: Backend> Call<B> {
         // A backend that answers at once, such as one in memory, needs no task for that.
         let answered = match poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await {
             Poll::Ready(
-                claimed @ (Err(_) | Ok(Claimed::Settled { .. } | Claimed::Running { .. } | Claimed::Abandoned { .. })),
+                claimed @ (Err(_)
+                | Ok(
+                    Claimed::Settled { .. } | Claimed::Unreadable | Claimed::Running { .. } | Claimed::Abandoned { .. },
+                )),
             ) => {
                 if claimed.is_err() {
                     self.take_back(token);

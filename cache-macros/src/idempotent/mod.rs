@@ -18,9 +18,9 @@ pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream 
     match plan {
         Some(plan) if errors.is_empty() => expand::tokens(&plan),
         _ => {
-            // The function as it was, so that nothing else is missing.
+            // The function as it was, so that nothing else is missing. What only the attribute names would seem unused.
             let errors = errors.into_compile_errors();
-            quote!(#errors #item)
+            quote!(#errors #[allow(unused_variables)] #item)
         }
     }
 }

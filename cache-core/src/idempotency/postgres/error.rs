@@ -65,8 +65,8 @@ pub enum PgBackendError {
         /// As Postgres names it.
         found: String,
     },
-    /// What is stored of this request is not what was stored: it was changed, or damaged.
-    #[error("what is stored of request {record} was changed or damaged, and cannot be read")]
+    /// The functions beside the table do not answer as they have to.
+    #[error("the answer to a claim of request {record} cannot be read: run `PgBackend::check_schema`")]
     Unreadable {
         /// Of its key.
         record: RecordId,
