@@ -175,3 +175,47 @@ impl io::Write for AtMost {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> Option<T> {
+        match encode(value, 1 << 20) {
+            Encoded::Bytes(bytes) => decode(&bytes),
+            Encoded::TooLarge | Encoded::Unserializable => None,
+        }
+    }
+
+    #[test]
+    fn raw_json_and_texts_come_back_byte_for_byte() {
+        let raw = r#"{"b": 1.0,  "a":[1e2,"\u0041"], "n":10000000000000000000000001}"#;
+        let value: Box<RawValue> = serde_json::from_str(raw).unwrap();
+        assert_eq!(there_and_back(&value).unwrap().get(), raw);
+        let text = "a\0b\u{1e}\u{10ffff}\"\\\u{feff}".to_owned();
+        assert_eq!(there_and_back(&text), Some(text));
+    }
+
+    #[test]
+    fn floats_come_back_as_they_were() {
+        for float in [0.1 + 0.2, 5e-324, f64::MAX, -0.0, 2.2250738585072011e-308, 1.0 / 3.0] {
+            assert_eq!(
+                there_and_back(&float).map(f64::to_bits),
+                Some(float.to_bits()),
+                "{float}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_is_written_than_fits() {
+        for (max, fits) in [(4, true), (3, false), (0, false)] {
+            let is_there = matches!(encode("ab", max), Encoded::Bytes(_));
+            assert_eq!(is_there, fits, "{max}");
+        }
+    }
+}
