@@ -7,13 +7,13 @@
 //! The one lock is held for an access to the table, and never across an await.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::backend::Reply;
 use super::record::RecordId;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// The flights of a store.
 #[derive(Default)]

@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backend::{Backend, Claim, Claimed, Reply, Token};
 use super::record::RecordId;
 use crate::clock::{Clock, Nanos, nanos};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// So many expired records go with each claim, so that they go by themselves, and none is held up.
 const SWEPT: usize = 2;
