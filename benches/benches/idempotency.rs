@@ -277,21 +277,21 @@ async fn measure() -> Result<(), Box<dyn Error>> {
             }
         }
         let mut table = Table::new(&[
+            ("1 caller, µs", 0),
+            ("8 callers, µs", 0),
+            ("64 callers, µs", 0),
             ("round trips", 1),
-            ("1 caller (µs)", 0),
-            ("8 callers (µs)", 0),
-            ("64 callers (µs)", 0),
         ]);
         for (at, (way, way_name)) in WAYS.into_iter().enumerate() {
             let trips = match way {
                 Way::Memory => None,
                 way => Some(round_trips(&options, way, is_fresh).await),
             };
-            let mut cells = vec![trips];
-            cells.extend(figures[at].iter_mut().map(|rounds| {
+            let medians = figures[at].iter_mut().map(|rounds| {
                 rounds.sort_unstable_by(f64::total_cmp);
                 Some(rounds[rounds.len() / 2])
-            }));
+            });
+            let cells: Vec<_> = medians.chain([trips]).collect();
             table.push(way_name, cells);
         }
         table.save(name)?;
