@@ -25,9 +25,9 @@ impl IdempotencyStore<PgBackend> {
     /// Runs the handler in a transaction of the caller's, unless this request has run before. Its writes, and the reply, are there when the
     /// caller commits, and not before: so the request has exactly one effect, whatever dies.
     ///
-    /// The handler gets the connection of the transaction. What it does elsewhere than in this transaction is not covered. It takes two statements more than the handler's own. While it
-    /// runs, the transaction may not be idle for longer than the [`lease`](super::StoreBuilder::lease): then the server ends it, so that a
-    /// worker that hangs does not keep the key.
+    /// The handler gets the connection of the transaction. What it does elsewhere than in this transaction is not covered. It takes two
+    /// statements more than the handler's own. While it runs, the transaction may not be idle for longer than the
+    /// [`lease`](super::StoreBuilder::lease): then the server ends it, so that a worker that hangs does not keep the key.
     ///
     /// # Errors
     /// What the handler returns, or an [`IdempotencyError`] made into that. Roll back then: what the handler wrote is still in the transaction. If
