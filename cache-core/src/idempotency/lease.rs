@@ -12,12 +12,11 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::backend::{Backend, Token};
@@ -31,8 +30,6 @@ use crate::clock::{Nanos, nanos};
 /// A claim that is being renewed, until this is dropped.
 pub(super) struct Lease {
     standing: watch::Receiver<Standing>,
-    /// Has the claim renewed now.
-    hurry: Arc<Notify>,
     task: Option<AbortHandle>,
 }
 
@@ -57,11 +54,9 @@ impl Lease {
     pub(super) fn keep<B: Backend>(held: Held<B>) -> Self {
         let until = held.since.saturating_add(nanos(held.store.config().lease));
         let (sender, standing) = watch::channel(Standing::Until(until));
-        let hurry = Arc::new(Notify::new());
-        let task = background::spawn(held.renew(sender, Arc::clone(&hurry))).ok();
+        let task = background::spawn(held.renew(sender)).ok();
         Self {
             standing,
-            hurry,
             task: task.map(|task| task.abort_handle()),
         }
     }
@@ -103,7 +98,7 @@ impl Lease {
                 return Poll::Ready(None);
             }
             if has_successor && matches!(*self.standing.borrow(), Standing::Until(end) if clock.now() >= end) {
-                self.hurry.notify_one();
+                // A renewal is overdue, and will tell.
                 return Poll::Pending;
             }
             handler.as_mut().poll(cx).map(Some)
@@ -122,11 +117,11 @@ impl Drop for Lease {
 
 impl<B: Backend> Held<B> {
     /// Renews the claim again and again, and says how it stands.
-    async fn renew(self, standing: watch::Sender<Standing>, hurry: Arc<Notify>) {
+    async fn renew(self, standing: watch::Sender<Standing>) {
         let config = *self.store.config();
         let mut after = config.lease / 3;
         loop {
-            select(pin!(sleep(after)), pin!(hurry.notified())).await;
+            sleep(after).await;
             let sent = self.store.clock().now();
             let asked = self
                 .store

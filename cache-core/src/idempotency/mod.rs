@@ -66,6 +66,7 @@ pub mod contract;
 mod error;
 mod execute;
 mod flights;
+mod hex;
 mod lease;
 mod memory;
 mod outcome;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::{IdempotencyError, ScopePart};
+use super::hex;
 
 /// The separator that others join scopes by. A part that has it was made to imitate one.
 const SEPARATOR: char = '\u{1e}';
@@ -78,8 +79,8 @@ impl RecordId {
         }
         let scope = hash("scope", &[tenant, principal, operation]);
         let mut names = String::with_capacity(2 * LEN);
-        push_hex(&mut names, &scope);
-        push_hex(&mut names, &hash("key", &[key]));
+        hex::push(&mut names, &scope);
+        hex::push(&mut names, &hash("key", &[key]));
         Ok(Self(Arc::new(Parts {
             names,
             secret: hash("secret", &[tenant, principal, operation, key]),
@@ -128,14 +129,6 @@ fn hash(what: &str, parts: &[&str]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit & 15)]);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(*byte));
-    }
-}
-
 impl PartialEq for RecordId {
     fn eq(&self, other: &Self) -> bool {
         self.0.names == other.0.names
@@ -153,7 +146,7 @@ impl Hash for RecordId {
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut short = String::with_capacity(SHORT);
-        push_hex(&mut short, &Sha256::digest(&self.0.names)[..SHORT / 2]);
+        hex::push(&mut short, &Sha256::digest(&self.0.names)[..SHORT / 2]);
         f.write_str(&short)
     }
 }
@@ -183,7 +176,7 @@ mod tests {
         );
         assert_eq!(record.to_string(), "c2791b610e58");
         let mut secret = String::new();
-        push_hex(&mut secret, &record.0.secret);
+        hex::push(&mut secret, &record.0.secret);
         assert_eq!(
             secret,
             "466535129180893c275789d0de64ae38bea5c327ce135fd14fca9a0a70f33be1"

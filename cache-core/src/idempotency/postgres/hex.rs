@@ -1,16 +1,7 @@
 //! Bytes as hexadecimal digits, which is how they stand in statements and answers: there is nothing to escape in them, and no setting
 //! of the session changes how they are written.
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// Puts the digits of these bytes behind a text.
-pub(super) fn push(text: &mut String, bytes: &[u8]) {
-    text.reserve(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-}
+pub(super) use crate::idempotency::hex::push;
 
 pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
